@@ -1,0 +1,50 @@
+# Tandem. `make help` lists the targets.
+SHELL := /bin/bash
+GO    ?= go
+VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo 0.1.0)
+LDFLAGS  = -s -w -X main.version=$(VERSION)
+export CGO_ENABLED ?= 0
+
+# Linters, by exact version, through the Go module proxy.
+STATICCHECK = honnef.co/go/tools/cmd/staticcheck@v0.7.0
+
+.DEFAULT_GOAL := build
+.PHONY: help build demo test test-unit test-root test-fuzz bench lint clean setup
+
+help: ## list the targets
+	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+build: ## both daemons and the lab, into build/
+	@mkdir -p build
+	$(GO) build -trimpath -ldflags '$(LDFLAGS)' -o build/tandem-cpe ./cpe
+	$(GO) build -trimpath -ldflags '$(LDFLAGS)' -o build/tandem-concentrator ./concentrator
+	$(GO) build -trimpath -ldflags '$(LDFLAGS)' -o build/lab ./lab
+
+setup: ## install the system packages that the lab and the tests use
+	@lab/setup
+
+demo: setup build ## run the main job: one host, two lines, one connection (root, 90 s)
+	@build/lab demo $(if $(DEMO_JSON),--json $(DEMO_JSON))
+
+test: setup lint test-unit test-root ## everything but benchmarks (root)
+
+test-unit: ## tests that need no root, with the race detector, and the fuzz corpora
+	CGO_ENABLED=1 $(GO) test -race -count=1 $$($(GO) list ./... | grep -v -e /lab/e2e)
+
+test-root: build ## end-to-end tests in the lab (root)
+	CGO_ENABLED=1 $(GO) test -race -count=1 -timeout 20m ./lab/e2e -binaries $(CURDIR)/build
+
+FUZZTIME ?= 30s
+test-fuzz: ## each fuzz target for FUZZTIME (30s)
+	@set -e; for pkg in $$($(GO) list ./...); do \
+	  for f in $$($(GO) test -list '^Fuzz' $$pkg | grep '^Fuzz' || true); do \
+	    echo "== $$pkg $$f"; $(GO) test -run '^$$' -fuzz "^$$f$$" -fuzztime $(FUZZTIME) -fuzzminimizetime 10x $$pkg; \
+	  done; done
+
+lint: ## gofmt, vet, staticcheck
+	@out=$$(gofmt -l $$(git ls-files -co --exclude-standard '*.go')); if [ -n "$$out" ]; then echo "gofmt would change:"; echo "$$out"; exit 1; fi
+	$(GO) vet ./...
+	$(GO) run $(STATICCHECK) ./...
+
+clean: ## remove what was built
+	rm -rf build
