@@ -1,0 +1,89 @@
+// Package daemon runs the long-lived parts of a process together: it starts
+// them, passes signals on and stops them in one place.
+package daemon
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"os/signal"
+	"sync"
+
+	"golang.org/x/sys/unix"
+)
+
+// Task is one long-lived part. Run returns nil when ctx has ended and
+// everything it started has ended too; an error stops the whole process.
+type Task struct {
+	Name string
+	Run  func(ctx context.Context) error
+}
+
+// ErrTerminated is the cause of the context given to tasks once SIGTERM or
+// SIGINT came.
+var ErrTerminated = errors.New("asked to stop")
+
+// Serve runs all tasks until one fails or ctx ends, and waits for all of them.
+// It returns the first failure.
+func Serve(ctx context.Context, tasks ...Task) error {
+	ctx, stop := context.WithCancelCause(ctx)
+	defer stop(nil)
+	var (
+		wg    sync.WaitGroup
+		once  sync.Once
+		first error
+	)
+	for _, t := range tasks {
+		wg.Add(1)
+		go func() {
+			defer wg.Done()
+			if err := t.Run(ctx); err != nil {
+				once.Do(func() { first = fmt.Errorf("%s: %w", t.Name, err) })
+				stop(err)
+			}
+		}()
+	}
+	wg.Wait()
+	return first
+}
+
+// Signals returns a context that ends with [ErrTerminated] on SIGTERM or
+// SIGINT, and calls reload for each SIGHUP, one at a time. A second SIGTERM or
+// SIGINT ends the process at once. Call stop when the process is done.
+func Signals(parent context.Context, reload func()) (ctx context.Context, stop func()) {
+	ctx, cancel := context.WithCancelCause(parent)
+	ch := make(chan os.Signal, 4)
+	signal.Notify(ch, unix.SIGTERM, unix.SIGINT, unix.SIGHUP)
+	done := make(chan struct{})
+	var wg sync.WaitGroup
+	wg.Add(1)
+	go func() {
+		defer wg.Done()
+		stopping := false
+		for {
+			select {
+			case <-done:
+				return
+			case s := <-ch:
+				switch {
+				case s == unix.SIGHUP:
+					if !stopping {
+						reload()
+					}
+				case stopping:
+					os.Exit(1)
+				default:
+					stopping = true
+					cancel(ErrTerminated)
+				}
+			}
+		}
+	}()
+	return ctx, func() {
+		signal.Stop(ch)
+		close(done)
+		wg.Wait()
+		cancel(nil)
+	}
+}
