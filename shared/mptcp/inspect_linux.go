@@ -1,0 +1,131 @@
+package mptcp
+
+import (
+	"errors"
+	"fmt"
+	"syscall"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// Info is the state of one MPTCP connection (struct mptcp_info). Values that
+// the kernel does not know are 0.
+type Info struct {
+	Token         uint32 // names the connection to the path manager, local side
+	ExtraSubflows int    // beyond the first one, which is not looked at
+	TotalSubflows int    // including the first one if it is alive; Linux 6.8, before: ExtraSubflows + 1
+
+	// Fallback is set on a connection that is MPTCP no more, or never was. A
+	// connection that fell back in the handshake gives ErrNotMPTCP instead.
+	Fallback          bool
+	RemoteKeyReceived bool
+	Checksum          bool
+
+	AddAddrSignalled int // addresses announced to the peer
+	AddAddrAccepted  int // addresses the peer announced and that were taken
+	SubflowsMax      int // limit on ExtraSubflows in force
+
+	WriteSeq, SendUnacked, ReceiveNext uint64 // MPTCP sequence numbers
+
+	// Payload bytes of the MPTCP stream; Linux 6.5.
+	BytesSent, BytesAcked, BytesReceived, BytesRetransmitted uint64
+	Retransmits                                              uint32
+
+	// Time since; Linux 6.10.
+	LastDataSent, LastDataReceived, LastAckReceived time.Duration
+}
+
+// ErrNotMPTCP is returned for a connection that is plain TCP: the peer or the
+// path does not speak MPTCP, or did not take the data in the SYN.
+var ErrNotMPTCP = errors.New("connection is not MPTCP")
+
+// Inspect returns the state of a connection, or ErrNotMPTCP.
+func Inspect(c syscall.Conn) (Info, error) {
+	var raw rawInfo
+	err := control(c, func(fd uintptr) error {
+		n, err := getsockopt(fd, unix.SOL_MPTCP, optInfo, &raw)
+		if err != nil {
+			return mptcpError("MPTCP_INFO", err)
+		}
+		if n < infoSize516 {
+			return fmt.Errorf("MPTCP_INFO: %d bytes, want %d", n, infoSize516)
+		}
+		return nil
+	})
+	if err != nil {
+		return Info{}, err
+	}
+	return infoOf(&raw), nil
+}
+
+func infoOf(raw *rawInfo) Info {
+	ms := func(v uint32) time.Duration { return time.Duration(v) * time.Millisecond }
+	info := Info{
+		Token:              raw.token,
+		ExtraSubflows:      int(raw.subflows),
+		TotalSubflows:      int(raw.subflowsTotal),
+		Fallback:           raw.flags&infoFlagFallback != 0,
+		RemoteKeyReceived:  raw.flags&infoFlagRemoteKey != 0,
+		Checksum:           raw.csumEnabled != 0,
+		AddAddrSignalled:   int(raw.addAddrSignal),
+		AddAddrAccepted:    int(raw.addAddrAccepted),
+		SubflowsMax:        int(raw.subflowsMax),
+		WriteSeq:           raw.writeSeq,
+		SendUnacked:        raw.sndUna,
+		ReceiveNext:        raw.rcvNxt,
+		BytesSent:          raw.bytesSent,
+		BytesAcked:         raw.bytesAcked,
+		BytesReceived:      raw.bytesReceived,
+		BytesRetransmitted: raw.bytesRetrans,
+		Retransmits:        raw.retransmits,
+		LastDataSent:       ms(raw.lastDataSent),
+		LastDataReceived:   ms(raw.lastDataRecv),
+		LastAckReceived:    ms(raw.lastAckRecv),
+	}
+	if info.TotalSubflows == 0 {
+		info.TotalSubflows = info.ExtraSubflows + 1
+	}
+	return info
+}
+
+// IsMPTCP tells whether a connection is MPTCP now: asked for, granted, and not
+// fallen back to TCP since. It needs Linux 5.16.
+func IsMPTCP(c syscall.Conn) (bool, error) {
+	info, err := Inspect(c)
+	if errors.Is(err, ErrNotMPTCP) {
+		return false, nil
+	}
+	return err == nil && !info.Fallback, err
+}
+
+// SynDataAcked tells whether data travelled in the SYN and was taken: on the
+// connecting side acknowledged by the SYN-ACK, on the accepting side read from
+// the SYN. It looks at the first subflow, so ask while that is alive.
+func SynDataAcked(c syscall.Conn) (bool, error) {
+	info, err := firstSubflow(c)
+	return err == nil && info.Options&tcpOptSynData != 0, err
+}
+
+// firstSubflow returns TCP_INFO, which on an MPTCP socket is that of the first
+// subflow.
+func firstSubflow(c syscall.Conn) (info *unix.TCPInfo, err error) {
+	err = control(c, func(fd uintptr) error {
+		info, err = unix.GetsockoptTCPInfo(int(fd), unix.IPPROTO_TCP, unix.TCP_INFO)
+		if err != nil {
+			return fmt.Errorf("TCP_INFO: %w", err)
+		}
+		return nil
+	})
+	return info, err
+}
+
+// mptcpError translates what TCP sockets, and MPTCP sockets that fell back,
+// answer to options of level SOL_MPTCP: ENOPROTOOPT with IPv4, EOPNOTSUPP with
+// IPv6 or the other way round, depending on the kernel.
+func mptcpError(option string, err error) error {
+	if err == unix.EOPNOTSUPP || err == unix.ENOPROTOOPT {
+		return ErrNotMPTCP
+	}
+	return fmt.Errorf("%s: %w", option, err)
+}

@@ -1,0 +1,133 @@
+package mptcp
+
+import (
+	"fmt"
+	"net"
+	"net/netip"
+	"os"
+
+	"golang.org/x/sys/unix"
+)
+
+// ListenConfig opens TCP and MPTCP listeners.
+type ListenConfig struct {
+	// MPTCP asks for an MPTCP socket; there is no fall-back to TCP. Peers that
+	// do not ask for MPTCP are accepted as plain TCP.
+	MPTCP bool
+	// Mark is inherited by accepted connections (SO_MARK); 0 leaves it alone.
+	Mark uint32
+	// FastOpen is the number of connections that may have sent data in the SYN
+	// and not finished the handshake; 0 takes no data in the SYN. It needs
+	// the server bit (2) in net.ipv4.tcp_fastopen, and Linux 6.2 with MPTCP.
+	FastOpen int
+	// NoCookie takes SYN data from everyone: only for protocols in which the
+	// data authenticates itself, or a SYN delivered twice does no harm.
+	NoCookie bool
+	// Transparent accepts connections to any address that routing or TPROXY
+	// delivers here; needs CAP_NET_ADMIN. The local address of an accepted
+	// connection is the destination the peer asked for.
+	Transparent bool
+	// ReusePort shares the port with other listeners of the same user.
+	ReusePort bool
+	// Backlog is the number of connections waiting to be accepted, which the
+	// kernel bounds by net.core.somaxconn; 0 means 4096.
+	Backlog int
+	// ReceiveBuffer is that of accepted connections in bytes, fixed; 0: the
+	// kernel's choice. See [Dialer].
+	ReceiveBuffer int
+	// Device restricts to connections that arrive on it.
+	Device string
+	// V6Only keeps IPv4 out of an IPv6 listener.
+	V6Only bool
+}
+
+// Listen opens a listener; port 0 lets the kernel choose one.
+//
+// Connections it accepts come from package net with TCP_NODELAY and
+// keepalives every 15 seconds set, as a net.ListenConfig has them by default
+// (Go 1.26: a listener from net.FileListener cannot be told otherwise): set
+// your own on what Accept returns.
+func (lc *ListenConfig) Listen(addr netip.AddrPort) (*net.TCPListener, error) {
+	l, err := lc.listen(addr)
+	if err != nil {
+		return nil, fmt.Errorf("listen on %q: %w", addr, err)
+	}
+	return l, nil
+}
+
+func (lc *ListenConfig) listen(addr netip.AddrPort) (*net.TCPListener, error) {
+	sa, family, err := sockaddr(addr)
+	if err != nil {
+		return nil, err
+	}
+	protocol := unix.IPPROTO_TCP
+	if lc.MPTCP {
+		protocol = unix.IPPROTO_MPTCP
+	}
+	fd, err := openSocket(family, protocol)
+	if err != nil {
+		return nil, err
+	}
+	file := os.NewFile(uintptr(fd), "listener")
+	defer file.Close() // net.FileListener duplicates it
+	if err := setAll(fd, lc.options(family)); err != nil {
+		return nil, err
+	}
+	if err := setReceiveBuffer(fd, lc.ReceiveBuffer); err != nil {
+		return nil, err
+	}
+	if err := bindToDevice(fd, lc.Device); err != nil {
+		return nil, err
+	}
+	if err := unix.Bind(fd, sa); err != nil {
+		return nil, os.NewSyscallError("bind", err)
+	}
+	backlog := lc.Backlog
+	if backlog == 0 {
+		backlog = 4096
+	}
+	if err := unix.Listen(fd, backlog); err != nil {
+		return nil, os.NewSyscallError("listen", err)
+	}
+	l, err := net.FileListener(file)
+	if err != nil {
+		return nil, err
+	}
+	return l.(*net.TCPListener), nil
+}
+
+func (lc *ListenConfig) options(family int) []setOption {
+	options := []setOption{{"SO_REUSEADDR", unix.SOL_SOCKET, unix.SO_REUSEADDR, 1}}
+	add := func(name string, level, option, value int) {
+		options = append(options, setOption{name, level, option, value})
+	}
+	if lc.ReusePort {
+		add("SO_REUSEPORT", unix.SOL_SOCKET, unix.SO_REUSEPORT, 1)
+	}
+	if lc.Mark != 0 {
+		add("SO_MARK", unix.SOL_SOCKET, unix.SO_MARK, int(lc.Mark))
+	}
+	if family == unix.AF_INET6 {
+		add("IPV6_V6ONLY", unix.IPPROTO_IPV6, unix.IPV6_V6ONLY, intOf(lc.V6Only))
+	}
+	switch {
+	case lc.Transparent && family == unix.AF_INET6: // covers IPv4 on a dual-stack socket
+		add("IPV6_TRANSPARENT", unix.IPPROTO_IPV6, unix.IPV6_TRANSPARENT, 1)
+	case lc.Transparent:
+		add("IP_TRANSPARENT", unix.IPPROTO_IP, unix.IP_TRANSPARENT, 1)
+	}
+	if lc.FastOpen > 0 {
+		add("TCP_FASTOPEN", unix.IPPROTO_TCP, unix.TCP_FASTOPEN, lc.FastOpen)
+		if lc.NoCookie {
+			add("TCP_FASTOPEN_NO_COOKIE", unix.IPPROTO_TCP, unix.TCP_FASTOPEN_NO_COOKIE, 1)
+		}
+	}
+	return options
+}
+
+func intOf(b bool) int {
+	if b {
+		return 1
+	}
+	return 0
+}
