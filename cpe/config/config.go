@@ -1,0 +1,137 @@
+package config
+
+import (
+	"log/slog"
+	"net"
+	"net/netip"
+	"time"
+)
+
+// Config is a valid configuration. Sections with "option enabled 0" were
+// checked and left out.
+type Config struct {
+	Enabled          bool           // false: run nothing, touch nothing
+	LAN              []string       // devices whose hosts are served
+	SYNData          SYNData        // carry the request in the MPTCP SYN
+	FirstDataWait    time.Duration  // wait for a LAN host's first bytes, used with SYN data
+	ServerFirstPorts []uint16       // no such wait for these, ascending
+	OnFailure        OnFailure      // what a flow gets when no concentrator answers
+	Port             uint16         // transparent listener, TCP, IPv4 and IPv6
+	ConnectTimeout   time.Duration  // how long a concentrator may take to answer
+	MaxFlows         int            // flows carried at a time; more go direct
+	LogLevel         slog.Level     // least level logged
+	Control          string         // path of the control socket
+	Concentrators    []Concentrator // order of preference
+	WANs             []WAN          // order of preference
+	Bypass           Bypass         // what is never intercepted
+}
+
+// SYNData says whether the Convert request travels in the MPTCP SYN.
+type SYNData uint8
+
+// The values of option syn_data.
+const (
+	SYNDataOff SYNData = iota
+	SYNDataOn
+)
+
+// OnFailure says what becomes of a flow that no concentrator takes.
+type OnFailure uint8
+
+// The values of option on_failure.
+const (
+	FailDirect OnFailure = iota // dial the server directly
+	FailRefuse                  // reset the LAN host's connection
+)
+
+// Concentrator is one far end.
+type Concentrator struct {
+	Name      string
+	Addresses []netip.Addr // one or more, order of preference
+	Port      uint16
+	Cookie    []byte // of the Cookie TLV, RFC 8803 section 6.2.7; nil if none
+}
+
+// Role is a WAN's place in the steering policy.
+type Role uint8
+
+// The values of option role.
+const (
+	Primary Role = iota
+	Secondary
+	Standby
+)
+
+// WAN is one uplink. Exactly one of Device and Interface is set.
+type WAN struct {
+	Name      string
+	Device    string // kernel device, such as pppoe-wan
+	Interface string // OpenWrt interface, whose device netifd knows
+	Role      Role
+	Metered   bool
+}
+
+// Bypass lists what is never intercepted, all bypass sections together.
+type Bypass struct {
+	Destinations []netip.Prefix
+	Ports        []PortRange
+	Hosts        []netip.Prefix     // LAN hosts by address
+	MACs         []net.HardwareAddr // LAN hosts by Ethernet address
+}
+
+// PortRange holds First to Last, both included.
+type PortRange struct {
+	First, Last uint16
+}
+
+// Limits of what a file may ask for.
+const (
+	maxWANs          = 8   // MPTCP holds 8 subflows on kernels up to 6.18
+	maxConcentrators = 16  // sections
+	maxAddresses     = 8   // of one concentrator
+	maxCookie        = 256 // bytes; RFC 7413 cookies have 4 to 16
+	maxFirstDataWait = 100 * time.Millisecond
+	minTimeout       = 100 * time.Millisecond
+	maxTimeout       = 10 * time.Second
+	maxMaxFlows      = 1 << 20
+	maxDeviceName    = 15  // IFNAMSIZ less the final zero byte
+	maxSocketPath    = 107 // sun_path less the final zero byte
+
+	// defaultConvertPort is where concentrators listen.
+	defaultConvertPort = 5124
+)
+
+// Default is the configuration of an empty file. All defaults that do not
+// depend on other values stand here; a test compares the sample file to it.
+func Default() Config {
+	return Config{
+		Enabled:       false,
+		LAN:           []string{"br-lan"},
+		SYNData:       SYNDataOff,
+		FirstDataWait: 5 * time.Millisecond,
+		ServerFirstPorts: []uint16{
+			21,   // FTP
+			22,   // SSH
+			23,   // Telnet
+			24,   // LMTP
+			25,   // SMTP
+			110,  // POP3
+			119,  // NNTP
+			143,  // IMAP
+			220,  // IMAP 3
+			587,  // mail submission
+			2222, // SSH, where port 22 is taken
+			2525, // mail submission, where port 25 is blocked
+			3306, // MySQL
+			3690, // Subversion
+			4190, // ManageSieve
+			5900, // VNC
+		},
+		OnFailure:      FailDirect,
+		Port:           5125,
+		ConnectTimeout: 700 * time.Millisecond,
+		MaxFlows:       4096,
+		LogLevel:       slog.LevelInfo,
+		Control:        "/var/run/tandem-cpe.sock",
+	}
+}

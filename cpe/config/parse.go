@@ -1,0 +1,167 @@
+package config
+
+import (
+	"net/netip"
+	"slices"
+)
+
+// config checks ranges, sets defaults and looks across sections. What it
+// returns is valid only if f has no errors.
+func (r *rawFile) config(f *faults) *Config {
+	c := Default()
+	if r.main != nil {
+		r.main.apply(f, &c)
+	}
+	r.addConcentrators(f, &c)
+	r.addWANs(f, &c)
+	for _, b := range r.bypasses {
+		b.apply(f, &c.Bypass)
+	}
+	if c.Enabled && len(c.Concentrators) == 0 {
+		f.add(r.main.line, "%v: enabled, but no section concentrator is", r.main.header)
+	}
+	return &c
+}
+
+func (r *rawMain) apply(f *faults, c *Config) {
+	take(f, &c.Enabled, r.enabled, parseBool)
+	takeList(f, &c.LAN, r.lan, parseDevice)
+	take(f, &c.SYNData, r.synData, choice(map[string]SYNData{"off": SYNDataOff, "on": SYNDataOn}))
+	take(f, &c.FirstDataWait, r.firstDataWait, milliseconds(0, maxFirstDataWait))
+	takeList(f, &c.ServerFirstPorts, r.serverFirstPort, parsePort)
+	slices.Sort(c.ServerFirstPorts)
+	take(f, &c.OnFailure, r.onFailure, choice(map[string]OnFailure{"direct": FailDirect, "refuse": FailRefuse}))
+	take(f, &c.Port, r.port, parsePort)
+	take(f, &c.ConnectTimeout, r.connectTimeout, milliseconds(minTimeout, maxTimeout))
+	take(f, &c.MaxFlows, r.maxFlows, number(1, maxMaxFlows))
+	take(f, &c.LogLevel, r.logLevel, choice(logLevels()))
+	take(f, &c.Control, r.control, parseSocketPath)
+}
+
+func (r *rawFile) addConcentrators(f *faults, c *Config) {
+	for _, raw := range r.concentrators {
+		enabled := true
+		one := Concentrator{Name: raw.name, Port: defaultConvertPort}
+		take(f, &enabled, raw.enabled, parseBool)
+		takeList(f, &one.Addresses, raw.address, parseAddress)
+		take(f, &one.Port, raw.port, parsePort)
+		take(f, &one.Cookie, raw.cookie, parseCookie)
+		switch {
+		case len(raw.address) == 0 && enabled:
+			f.add(raw.line, "%v: needs at least one: list address", raw.header)
+		case len(raw.address) > maxAddresses:
+			f.add(raw.line, "%v: has %d addresses: at most %d are allowed", raw.header, len(raw.address), maxAddresses)
+		}
+		if !enabled {
+			continue
+		}
+		c.Concentrators = append(c.Concentrators, one)
+		if len(c.Concentrators) == maxConcentrators+1 {
+			f.add(raw.line, "%v: at most %d concentrators may be enabled", raw.header, maxConcentrators)
+		}
+	}
+}
+
+func (r *rawFile) addWANs(f *faults, c *Config) {
+	lines := map[string]int{} // of each device or interface in use
+	var roles []*value        // of the WANs taken
+	for _, raw := range r.wans {
+		enabled := true
+		w := WAN{Name: raw.name}
+		take(f, &enabled, raw.enabled, parseBool)
+		take(f, &w.Device, raw.device, parseDevice)
+		take(f, &w.Interface, raw.iface, parseInterface)
+		take(f, &w.Role, raw.role, choice(map[string]Role{"primary": Primary, "secondary": Secondary, "standby": Standby}))
+		take(f, &w.Metered, raw.metered, parseBool)
+		if (raw.device == nil) == (raw.iface == nil) {
+			f.add(raw.line, "%v: needs exactly one of option device and option interface", raw.header)
+		}
+		if !enabled {
+			continue
+		}
+		key := "device " + w.Device
+		if w.Device == "" {
+			key = "interface " + w.Interface
+		}
+		if first := lines[key]; first != 0 {
+			f.add(raw.line, "%v: %s is the wan of line %d already", raw.header, key, first)
+		}
+		if slices.Contains(c.LAN, w.Device) {
+			f.add(raw.line, "%v: device %q is also in list lan", raw.header, w.Device)
+		}
+		lines[key] = raw.line
+		roles = append(roles, raw.role)
+		c.WANs = append(c.WANs, w)
+		if len(c.WANs) == maxWANs+1 {
+			f.add(raw.line, "%v: at most %d wans may be enabled", raw.header, maxWANs)
+		}
+	}
+	defaultRoles(c.WANs, roles)
+	if len(c.WANs) > 0 && !slices.ContainsFunc(c.WANs, func(w WAN) bool { return w.Role != Standby }) {
+		f.add(r.wans[0].line, "%v: all wans are standby: one must be primary or secondary", r.wans[0].header)
+	}
+}
+
+// defaultRoles gives a role to the WANs that name none: the first is primary
+// unless the file names another one so, the rest are secondary.
+func defaultRoles(wans []WAN, given []*value) {
+	named := slices.ContainsFunc(given, func(v *value) bool { return v != nil && v.text == "primary" })
+	for i := range wans {
+		if given[i] != nil {
+			continue
+		}
+		wans[i].Role = Secondary
+		if !named {
+			wans[i].Role, named = Primary, true
+		}
+	}
+}
+
+func (r *rawBypass) apply(f *faults, b *Bypass) {
+	var destinations []netip.Prefix
+	takeList(f, &destinations, r.destination, parsePrefix)
+	b.Destinations = append(b.Destinations, destinations...)
+	var ports []PortRange
+	takeList(f, &ports, r.port, parsePortRange)
+	b.Ports = append(b.Ports, ports...)
+	for _, v := range r.host {
+		prefix, mac, err := parseHost(v.text)
+		switch {
+		case err != nil:
+			f.add(v.line, "list %q: %v", v.option, err)
+		case mac != nil:
+			b.MACs = append(b.MACs, mac)
+		default:
+			b.Hosts = append(b.Hosts, prefix)
+		}
+	}
+}
+
+// take replaces *to if the option is set; parse says what is allowed.
+func take[T any](f *faults, to *T, v *value, parse func(string) (T, error)) {
+	if v == nil {
+		return
+	}
+	got, err := parse(v.text)
+	if err != nil {
+		f.add(v.line, "option %q: %v", v.option, err)
+		return
+	}
+	*to = got
+}
+
+// takeList replaces *to if the list has elements; parse is for one element.
+func takeList[T any](f *faults, to *[]T, vs []value, parse func(string) (T, error)) {
+	if len(vs) == 0 {
+		return
+	}
+	*to = nil
+	for _, v := range vs {
+		got, err := parse(v.text)
+		if err != nil {
+			f.add(v.line, "list %q: %v", v.option, err)
+			continue
+		}
+		*to = append(*to, got)
+	}
+}

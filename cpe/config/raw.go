@@ -1,0 +1,178 @@
+package config
+
+import (
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+)
+
+// value is one value as it stands in the file; a nil *value is an option that
+// is not set, which is not the same as one set to zero.
+type value struct {
+	option string
+	text   string
+	line   int
+}
+
+// header is what every section has.
+type header struct {
+	typ, name string
+	line      int
+}
+
+// String names the section in messages.
+func (h header) String() string {
+	if h.name == "" {
+		return fmt.Sprintf("section %s on line %d", h.typ, h.line)
+	}
+	return fmt.Sprintf("section %s %q", h.typ, h.name)
+}
+
+// rawFile is the file, exactly as written.
+type rawFile struct {
+	main          *rawMain
+	concentrators []*rawConcentrator
+	wans          []*rawWAN
+	bypasses      []*rawBypass
+}
+
+// rawSection is one kind of section: fields maps the options it may hold to
+// where they go, a **value for an option or a *[]value for a list.
+type rawSection interface {
+	fields() map[string]any
+}
+
+type rawMain struct {
+	header
+	enabled, synData, firstDataWait, onFailure, port *value
+	connectTimeout, maxFlows, logLevel, control      *value
+	lan, serverFirstPort                             []value
+}
+
+func (r *rawMain) fields() map[string]any {
+	return map[string]any{
+		"enabled":           &r.enabled,
+		"lan":               &r.lan,
+		"syn_data":          &r.synData,
+		"first_data_wait":   &r.firstDataWait,
+		"server_first_port": &r.serverFirstPort,
+		"on_failure":        &r.onFailure,
+		"port":              &r.port,
+		"connect_timeout":   &r.connectTimeout,
+		"max_flows":         &r.maxFlows,
+		"log_level":         &r.logLevel,
+		"control":           &r.control,
+	}
+}
+
+type rawConcentrator struct {
+	header
+	enabled, port, cookie *value
+	address               []value
+}
+
+func (r *rawConcentrator) fields() map[string]any {
+	return map[string]any{
+		"enabled": &r.enabled,
+		"address": &r.address,
+		"port":    &r.port,
+		"cookie":  &r.cookie,
+	}
+}
+
+type rawWAN struct {
+	header
+	enabled, device, iface, role, metered *value
+}
+
+func (r *rawWAN) fields() map[string]any {
+	return map[string]any{
+		"enabled":   &r.enabled,
+		"device":    &r.device,
+		"interface": &r.iface,
+		"role":      &r.role,
+		"metered":   &r.metered,
+	}
+}
+
+type rawBypass struct {
+	header
+	destination, port, host []value
+}
+
+func (r *rawBypass) fields() map[string]any {
+	return map[string]any{
+		"destination": &r.destination,
+		"port":        &r.port,
+		"host":        &r.host,
+	}
+}
+
+// decode sorts sections into raw structs and refuses what the file may not
+// hold, whatever the values are.
+func decode(f *faults, sections []*section) *rawFile {
+	r := &rawFile{}
+	for _, s := range sections {
+		h := header{typ: s.typ, name: s.name, line: s.line}
+		var into rawSection
+		switch s.typ {
+		case "tandem":
+			m := &rawMain{header: h}
+			if s.name != "main" {
+				f.add(s.line, "section tandem must be named main: config tandem 'main'")
+			}
+			r.main, into = m, m
+		case "concentrator":
+			c := &rawConcentrator{header: h}
+			f.needName(h)
+			r.concentrators, into = append(r.concentrators, c), c
+		case "wan":
+			w := &rawWAN{header: h}
+			f.needName(h)
+			r.wans, into = append(r.wans, w), w
+		case "bypass":
+			b := &rawBypass{header: h}
+			r.bypasses, into = append(r.bypasses, b), b
+		default:
+			f.add(s.line, "unknown section type %q: tandem, concentrator, wan and bypass are known", clip(s.typ))
+			continue
+		}
+		f.fill(into.fields(), s)
+	}
+	return r
+}
+
+func (f *faults) needName(h header) {
+	if h.name == "" {
+		f.add(h.line, "section %s needs a name: config %s 'name'", h.typ, h.typ)
+	}
+}
+
+// fill stores the options of one section.
+func (f *faults) fill(fields map[string]any, s *section) {
+	for _, o := range s.options {
+		switch to := fields[o.name].(type) {
+		case **value:
+			if o.list {
+				f.add(o.line, "list %q: holds one value: write option %s", o.name, o.name)
+				continue
+			}
+			// "option x ''" is how UCI spells "not set".
+			if v := o.values[0]; v.text != "" {
+				*to = &value{option: o.name, text: v.text, line: v.line}
+			}
+		case *[]value:
+			for _, v := range o.values {
+				if v.text == "" && o.list {
+					f.add(v.line, "list %q: empty value", o.name)
+				} else if v.text != "" {
+					*to = append(*to, value{option: o.name, text: v.text, line: v.line})
+				}
+			}
+		default:
+			known := slices.Sorted(maps.Keys(fields))
+			f.add(o.line, "unknown option %q in section %s: known are %s", clip(o.name), s.typ, strings.Join(known, ", "))
+		}
+	}
+}

@@ -1,0 +1,215 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/netip"
+	"time"
+
+	"github.com/tandem-mptcp/tandem/cpe/config"
+	"github.com/tandem-mptcp/tandem/cpe/direct"
+	"github.com/tandem-mptcp/tandem/cpe/firstbytes"
+	"github.com/tandem-mptcp/tandem/cpe/handshake"
+	"github.com/tandem-mptcp/tandem/cpe/intercept"
+	"github.com/tandem-mptcp/tandem/cpe/policy"
+	"github.com/tandem-mptcp/tandem/cpe/ruleset"
+	"github.com/tandem-mptcp/tandem/cpe/upstream"
+	"github.com/tandem-mptcp/tandem/shared/mptcp"
+	"github.com/tandem-mptcp/tandem/shared/relay"
+)
+
+// One LAN connection from its first byte to its last:
+//
+//	1 intercept    who wants to reach whom
+//	2 policy       relay it, let it go direct, or refuse it
+//	3 dial         MPTCP to the concentrator, first subflow over the best line
+//	4 convert      request and the LAN host's first bytes in one write
+//	5 answer       the concentrator's verdict, before any byte of the server
+//	6 relay        until both sides have ended
+//	7 account
+//
+// Where the concentrator fails in steps 3 to 5, nothing of the connection is
+// lost yet: the first bytes are still at hand, and it goes direct.
+func (p *proxy) handle(ctx context.Context, lan *net.TCPConn) {
+	f := &flow{lan: lan, log: p.log, started: time.Now(), first: firstbytes.New()}
+	defer f.first.Release()
+
+	// 1 intercept
+	f.src, f.dst = intercept.Flow(lan)
+
+	// 2 policy
+	s := p.settings.Load()
+	switch decision := s.policy.Decide(policy.Flow{Src: f.src, Dst: f.dst}); decision.Verdict {
+	case policy.Refuse:
+		p.refuse(f, decision.Reason)
+		return
+	case policy.Relay:
+		for _, c := range s.concentrators {
+			if !c.Usable() {
+				continue
+			}
+			switch err := p.relayThrough(ctx, c, s, f); {
+			case err == nil:
+				return
+			case errors.As(err, new(serverError)):
+				p.refuse(f, err.Error())
+				return
+			default:
+				f.log.Debug("not through this concentrator", "concentrator", c.Name, "dst", f.dst, "reason", err)
+			}
+		}
+		if s.config.OnFailure == config.FailRefuse {
+			p.refuse(f, "no concentrator is usable and on_failure is refuse")
+			return
+		}
+	}
+	p.goDirect(ctx, f)
+}
+
+// flow is one LAN connection on its way through the steps.
+type flow struct {
+	lan      *net.TCPConn
+	src, dst netip.AddrPort
+	first    *firstbytes.Buffer
+	started  time.Time
+	log      *slog.Logger
+}
+
+// serverError is the concentrator's word that the server itself cannot be
+// reached: what goes direct would meet the same.
+type serverError struct{ error }
+
+// relayThrough takes the steps 3 to 6 with one concentrator. When it returns
+// an error, the LAN connection and its first bytes are untouched.
+func (p *proxy) relayThrough(ctx context.Context, c *concentrator, s *settings, f *flow) error {
+	for retried := false; ; retried = true {
+		up, attempt, err := p.request(ctx, c, s, f)
+		if err != nil {
+			return err
+		}
+		buf := p.answers.Get().(*[handshake.AnswerBuffer]byte)
+		err = func() error {
+			defer p.answers.Put(buf)
+			// 5 answer
+			answer, rest, err := c.Answer(ctx, up, buf[:])
+			if err != nil {
+				return err
+			}
+			isMPTCP := attempt.Learn(up)
+			if err := verdict(c, answer); err != nil {
+				return err
+			}
+			if _, err := f.lan.Write(rest); err != nil {
+				return serverError{err} // the LAN host is gone
+			}
+			// 6 relay
+			return p.join(f, up, attempt, isMPTCP)
+		}()
+		if err == nil {
+			return nil
+		}
+		_ = mptcp.Reset(up)
+		if !errors.Is(err, errRetry) || retried {
+			return err
+		}
+	}
+}
+
+// request takes the steps 3 and 4: when it returns, request and first bytes
+// are on their way.
+func (p *proxy) request(ctx context.Context, c *concentrator, s *settings, f *flow) (*net.TCPConn, *upstream.Attempt, error) {
+	attempt, err := c.Plan(s.config.SYNData == config.SYNDataOn)
+	if err != nil {
+		return nil, nil, err
+	}
+	var header [256]byte
+	request, err := handshake.AppendConnect(header[:0], f.dst, c.Cookie())
+	if err != nil {
+		return nil, nil, err
+	}
+	if attempt.SynData {
+		if err := f.first.Wait(f.lan, s.firstBytesWait(f.dst.Port())); err != nil {
+			return nil, nil, serverError{err}
+		}
+	}
+	up, err := attempt.Open(ctx, f.first.With(request))
+	if err != nil || attempt.SynData {
+		return up, attempt, err
+	}
+	// While the handshake took its round trip, the LAN host has spoken.
+	if err := f.first.Take(f.lan); err != nil {
+		_ = mptcp.Reset(up)
+		return nil, nil, serverError{err}
+	}
+	if _, err := up.Write(f.first.With(request)); err != nil {
+		_ = mptcp.Reset(up)
+		return nil, nil, err
+	}
+	return up, attempt, nil
+}
+
+var errRetry = errors.New("ask again")
+
+// verdict turns an answer into nil (go on), a serverError (the LAN host gets a
+// reset), errRetry, or another error (not through this concentrator).
+func verdict(c *concentrator, a handshake.Answer) error {
+	switch a.Kind {
+	case handshake.Accepted:
+		return nil
+	case handshake.Refused, handshake.Unreachable:
+		return serverError{a.Err()}
+	case handshake.NeedsCookie:
+		c.SetCookie(a.Cookie)
+		return fmt.Errorf("%w: %w", errRetry, a.Err())
+	case handshake.Busy:
+		c.Fail(a.Err(), a.Wait)
+	}
+	return a.Err()
+}
+
+// join hands both connections to the relay; step 7 follows when it is done.
+func (p *proxy) join(f *flow, up *net.TCPConn, attempt *upstream.Attempt, isMPTCP bool) error {
+	p.counters.relayed.Add(1)
+	if isMPTCP {
+		p.counters.mptcp.Add(1)
+	}
+	host := p.ledger.Account("host/" + f.src.Addr().String())
+	host.Open()
+	_, err := p.engine.Start(f.lan, up, func(r relay.Result) {
+		host.Close(r.Up, r.Down)
+		p.bookLines(up, attempt, r)
+		f.log.Debug("flow ended", "src", f.src, "dst", f.dst, "up", r.Up, "down", r.Down, "err", r.Err, "took", time.Since(f.started))
+	})
+	return err
+}
+
+// goDirect carries the flow without the concentrator, as a router would.
+func (p *proxy) goDirect(ctx context.Context, f *flow) {
+	server, err := direct.Dial(ctx, f.dst, ruleset.MarkOwn)
+	if err != nil {
+		p.refuse(f, err.Error())
+		return
+	}
+	if _, err := server.Write(f.first.Bytes()); err != nil {
+		_ = mptcp.Reset(server)
+		p.refuse(f, err.Error())
+		return
+	}
+	p.counters.direct.Add(1)
+	account := p.ledger.Account("direct")
+	account.Open()
+	if _, err := p.engine.Start(f.lan, server, func(r relay.Result) { account.Close(r.Up, r.Down) }); err != nil {
+		_ = mptcp.Reset(server)
+		p.refuse(f, err.Error())
+	}
+}
+
+// refuse gives the LAN host a reset.
+func (p *proxy) refuse(f *flow, reason string) {
+	p.counters.refused.Add(1)
+	f.log.Debug("flow refused", "src", f.src, "dst", f.dst, "reason", reason)
+	_ = mptcp.Reset(f.lan)
+}

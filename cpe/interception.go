@@ -1,0 +1,126 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"net"
+	"sync"
+	"time"
+
+	"github.com/tandem-mptcp/tandem/cpe/intercept"
+	"github.com/tandem-mptcp/tandem/cpe/ruleset"
+)
+
+// interception is the listeners and the nftables rules that feed them.
+type interception struct {
+	log       *slog.Logger
+	proxy     *proxy
+	listeners []*net.TCPListener
+
+	mu      sync.Mutex
+	inForce *settings
+	full    bool // no new connections are taken: max_flows is reached
+	nft     ruleset.NFT
+}
+
+// nftTime bounds one run of nft.
+const nftTime = 30 * time.Second
+
+// newInterception opens the listeners, then lets the rules send to them.
+func newInterception(log *slog.Logger, p *proxy, first *settings) (*interception, error) {
+	listeners, err := intercept.Listen(first.config.Port, ruleset.MarkOwn)
+	if err != nil {
+		return nil, err
+	}
+	i := &interception{log: log, proxy: p, listeners: listeners}
+	if err := i.apply(first); err != nil {
+		return nil, errors.Join(err, i.remove())
+	}
+	return i, nil
+}
+
+// apply brings rules and routing in line with s and with how full we are.
+// After an error the rules in force are still the former ones.
+func (i *interception) apply(s *settings) error {
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	if err := i.install(s, i.full); err != nil {
+		return err
+	}
+	i.inForce = s
+	return nil
+}
+
+// install is called with mu held.
+func (i *interception) install(s *settings, full bool) error {
+	ctx, cancel := context.WithTimeout(context.Background(), nftTime)
+	defer cancel()
+	families, err := ruleset.InstallRouting()
+	if err != nil {
+		return err
+	}
+	if !families.IPv6 && i.inForce == nil {
+		i.log.Info("IPv6 is disabled on this router: IPv4 only")
+	}
+	mode := ruleset.Intercept
+	if full {
+		mode = ruleset.Drain
+	}
+	return i.nft.Apply(ctx, ruleset.Render(s.config, s.facts, mode))
+}
+
+// run accepts until ctx ends, then takes the rules away, so that new
+// connections go direct from that moment on.
+func (i *interception) run(ctx context.Context) error {
+	var wg sync.WaitGroup
+	setups, cancel := context.WithCancel(context.Background())
+	defer cancel()
+	for _, l := range i.listeners {
+		wg.Add(1)
+		go func() { defer wg.Done(); i.proxy.accept(setups, l) }()
+	}
+	i.watchLoad(ctx)
+	err := i.remove()
+	cancel()
+	wg.Wait()
+	i.proxy.pending.Wait()
+	return err
+}
+
+// watchLoad stops taking connections while max_flows are held: the LAN's next
+// ones are routed direct by the kernel, at no cost.
+func (i *interception) watchLoad(ctx context.Context) {
+	tick := time.NewTicker(100 * time.Millisecond)
+	defer tick.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick.C:
+		}
+		i.mu.Lock()
+		load, limit := i.proxy.load(), i.inForce.config.MaxFlows
+		full := load >= limit || i.full && load > limit*9/10
+		if full != i.full {
+			if err := i.install(i.inForce, full); err != nil {
+				i.log.Error("cannot change the nftables rules", "err", err)
+			} else {
+				i.full = full
+				i.log.Warn("max_flows", "reached", full, "flows", load, "new_connections", map[bool]string{true: "direct", false: "relayed"}[full])
+			}
+		}
+		i.mu.Unlock()
+	}
+}
+
+// remove takes rules and routing away, then closes the listeners.
+func (i *interception) remove() error {
+	ctx, cancel := context.WithTimeout(context.Background(), nftTime)
+	defer cancel()
+	err := errors.Join(i.nft.Remove(ctx), ruleset.RemoveRouting())
+	for _, l := range i.listeners {
+		l.Close()
+	}
+	return err
+}

@@ -1,0 +1,131 @@
+package policy
+
+import (
+	"net/netip"
+	"slices"
+
+	"github.com/tandem-mptcp/tandem/cpe/config"
+)
+
+// Verdict is what becomes of a flow.
+type Verdict uint8
+
+// The verdicts.
+const (
+	Relay  Verdict = iota // carry it to a concentrator
+	Bypass                // connect directly
+	Refuse                // reset it
+)
+
+// String names a verdict as status and logs do.
+func (v Verdict) String() string {
+	switch v {
+	case Relay:
+		return "relay"
+	case Bypass:
+		return "bypass"
+	default:
+		return "refuse"
+	}
+}
+
+// Decision is a verdict and, unless it is Relay, the reason in a few words.
+type Decision struct {
+	Verdict Verdict
+	Reason  string
+}
+
+// Flow is one intercepted connection.
+type Flow struct {
+	Src netip.AddrPort // LAN host
+	Dst netip.AddrPort // where it wants to go
+}
+
+// Facts is what policy and rules need to know of this router at present.
+type Facts struct {
+	Local  []netip.Addr   // own addresses on all devices; nft finds these by itself
+	OnLink []netip.Prefix // networks of the LAN devices, and others reached without a gateway
+}
+
+// Policy decides by one configuration and one state of the router. It never
+// changes, so any number of goroutines may use it.
+type Policy struct {
+	port          uint16
+	local         ranges
+	reserved      ranges
+	onLink        ranges
+	concentrators ranges
+	destinations  ranges
+	hosts         ranges
+	ports         []config.PortRange // ascending
+}
+
+// New prepares the lists of c. Bypass by MAC address is left to nftables: a
+// socket does not know its peer's.
+func New(c *config.Config, f Facts) *Policy {
+	p := &Policy{
+		port:         c.Port,
+		local:        newRanges(hostPrefixes(f.Local)),
+		reserved:     newRanges(Reserved()),
+		onLink:       newRanges(f.OnLink),
+		destinations: newRanges(c.Bypass.Destinations),
+		hosts:        newRanges(c.Bypass.Hosts),
+		ports:        slices.Clone(c.Bypass.Ports),
+	}
+	var own []netip.Addr
+	for _, far := range c.Concentrators {
+		own = append(own, far.Addresses...)
+	}
+	p.concentrators = newRanges(hostPrefixes(own))
+	slices.SortFunc(p.ports, func(a, b config.PortRange) int { return int(a.First) - int(b.First) })
+	return p
+}
+
+func hostPrefixes(addrs []netip.Addr) []netip.Prefix {
+	all := make([]netip.Prefix, 0, len(addrs))
+	for _, a := range addrs {
+		a = a.Unmap().WithZone("")
+		all = append(all, netip.PrefixFrom(a, a.BitLen()))
+	}
+	return all
+}
+
+// Decide is pure and allocates nothing. IPv4-mapped addresses count as IPv4.
+func (p *Policy) Decide(f Flow) Decision {
+	src, dst := f.Src.Addr().Unmap().WithZone(""), f.Dst.Addr().Unmap().WithZone("")
+	switch {
+	case !src.IsValid() || !dst.IsValid() || f.Dst.Port() == 0:
+		return Decision{Refuse, "not an address"}
+	case f.Dst.Port() == p.port && (p.local.contains(dst) || p.reserved.contains(dst)):
+		// The listener was called by its own address. To connect directly, or
+		// through a concentrator, would lead back here without end.
+		return Decision{Refuse, "the listener itself"}
+	case p.local.contains(dst):
+		return Decision{Bypass, "own address"}
+	case p.reserved.contains(dst):
+		return Decision{Bypass, "private or special range"}
+	case p.concentrators.contains(dst):
+		return Decision{Bypass, "concentrator"}
+	case p.onLink.contains(dst):
+		return Decision{Bypass, "network on link"}
+	case p.bypassesPort(f.Dst.Port()):
+		return Decision{Bypass, "port in bypass"}
+	case p.hosts.contains(src):
+		return Decision{Bypass, "host in bypass"}
+	case p.destinations.contains(dst):
+		return Decision{Bypass, "destination in bypass"}
+	}
+	return Decision{Verdict: Relay}
+}
+
+func (p *Policy) bypassesPort(port uint16) bool {
+	for _, r := range p.ports {
+		if r.First > port {
+			return false
+		}
+		if port <= r.Last {
+			return true
+		}
+	}
+	return false
+}

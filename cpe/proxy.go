@@ -1,0 +1,86 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"net"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/tandem-mptcp/tandem/cpe/handshake"
+	"github.com/tandem-mptcp/tandem/cpe/uplink"
+	"github.com/tandem-mptcp/tandem/cpe/upstream"
+	"github.com/tandem-mptcp/tandem/shared/account"
+	"github.com/tandem-mptcp/tandem/shared/mptcp"
+	"github.com/tandem-mptcp/tandem/shared/relay"
+)
+
+// proxy carries the connections of LAN hosts; conn.go is what it does with one.
+type proxy struct {
+	log      *slog.Logger
+	settings atomic.Pointer[settings]
+	lines    *uplink.Tracker
+	engine   *relay.Engine
+	ledger   account.Ledger
+	answers  sync.Pool // of *[handshake.AnswerBuffer]byte
+	pending  sync.WaitGroup
+	counters struct {
+		accepted, relayed, mptcp, direct, refused, setups atomic.Int64
+	}
+}
+
+func newProxy(log *slog.Logger, lines *uplink.Tracker) *proxy {
+	p := &proxy{log: log, lines: lines, engine: relay.NewEngine()}
+	p.answers.New = func() any { return new([handshake.AnswerBuffer]byte) }
+	return p
+}
+
+// accept takes connections from l until it is closed.
+func (p *proxy) accept(ctx context.Context, l *net.TCPListener) error {
+	for {
+		lan, err := l.AcceptTCP()
+		switch {
+		case errors.Is(err, net.ErrClosed):
+			return nil
+		case err != nil:
+			// Out of descriptors, most likely. Waiting is all one can do; the
+			// kernel keeps the connection meanwhile.
+			p.log.Warn("cannot accept LAN connections", "err", err)
+			select {
+			case <-ctx.Done():
+			case <-time.After(50 * time.Millisecond):
+			}
+			continue
+		}
+		p.counters.accepted.Add(1)
+		p.counters.setups.Add(1)
+		p.pending.Add(1)
+		go func() {
+			defer p.pending.Done()
+			defer p.counters.setups.Add(-1)
+			p.handle(ctx, lan)
+		}()
+	}
+}
+
+// load is the number of connections held, those being set up included.
+func (p *proxy) load() int { return p.engine.Active() + int(p.counters.setups.Load()) }
+
+// bookLines books a flow's bytes under the lines that carried them.
+func (p *proxy) bookLines(up *net.TCPConn, attempt *upstream.Attempt, r relay.Result) {
+	subflows, err := mptcp.Subflows(up)
+	if err != nil || len(subflows) == 0 { // plain TCP, or ended already
+		p.ledger.Account("wan/"+attempt.Line.Name).Add(r.Up, r.Down)
+		return
+	}
+	wans := p.lines.WANs()
+	for _, s := range subflows {
+		for _, w := range wans {
+			if source, ok := w.Source(s.Local.Addr()); ok && source == s.Local.Addr().Unmap() {
+				p.ledger.Account("wan/"+w.Name).Add(int64(s.BytesAcked), int64(s.BytesReceived))
+			}
+		}
+	}
+}

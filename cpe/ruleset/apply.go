@@ -1,0 +1,107 @@
+package ruleset
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os/exec"
+	"regexp"
+	"strconv"
+	"strings"
+)
+
+// ErrNoNFT says that the nft program is missing.
+var ErrNoNFT = errors.New("nft program not found: install nftables")
+
+// NFT runs the nft program. The zero value finds it by itself.
+type NFT struct {
+	Program string // path; "" looks in PATH, then in /usr/sbin
+}
+
+// Apply installs text, which Render made, in place of what was there: in one
+// transaction, so each packet sees the old rules or the new, and an error
+// leaves the old ones. Counters begin at zero.
+func (n NFT) Apply(ctx context.Context, text string) error {
+	_, err := n.run(ctx, text, "-f", "-")
+	return err
+}
+
+// Remove deletes the table. That there is none is no error. ("destroy" would
+// say the same, but nft before 1.0.7 does not know it.)
+func (n NFT) Remove(ctx context.Context) error {
+	return n.Apply(ctx, "table inet tandem\ndelete table inet tandem\n")
+}
+
+// Counter is a named counter of the table.
+type Counter struct {
+	Packets, Bytes uint64
+}
+
+// Counters is what the rules count, since they were applied.
+type Counters struct {
+	Intercepted Counter // SYNs handed to the listener
+	Bypassed    Counter // SYNs from the LAN that a bypass set matched
+	Unmarked    Counter // packets of this host to a concentrator without MarkOwn: must stay 0
+}
+
+// Counters reads them; all are zero if there is no table.
+func (n NFT) Counters(ctx context.Context) (Counters, error) {
+	text, err := n.run(ctx, "", "list", "counters", "table", "inet", "tandem")
+	if err != nil {
+		if strings.Contains(err.Error(), "No such file or directory") {
+			return Counters{}, nil
+		}
+		return Counters{}, err
+	}
+	return parseCounters(text), nil
+}
+
+func parseCounters(text string) Counters {
+	var c Counters
+	into := map[string]*Counter{"intercepted": &c.Intercepted, "bypassed": &c.Bypassed, "unmarked": &c.Unmarked}
+	pattern := regexp.MustCompile(`counter (\w+) \{\s*packets (\d+) bytes (\d+)`)
+	for _, m := range pattern.FindAllStringSubmatch(text, -1) {
+		if to := into[m[1]]; to != nil {
+			to.Packets, _ = strconv.ParseUint(m[2], 10, 64)
+			to.Bytes, _ = strconv.ParseUint(m[3], 10, 64)
+		}
+	}
+	return c
+}
+
+func (n NFT) run(ctx context.Context, input string, args ...string) (string, error) {
+	program := n.Program
+	if program == "" {
+		program = "nft"
+		if _, err := exec.LookPath(program); err != nil {
+			program = "/usr/sbin/nft"
+		}
+	}
+	cmd := exec.CommandContext(ctx, program, args...)
+	cmd.Stdin = strings.NewReader(input)
+	var out, errOut bytes.Buffer
+	cmd.Stdout, cmd.Stderr = &out, &errOut
+	err := cmd.Run()
+	switch {
+	case err == nil:
+		return out.String(), nil
+	case errors.Is(err, fs.ErrNotExist), errors.Is(err, exec.ErrNotFound):
+		return "", ErrNoNFT
+	case ctx.Err() != nil:
+		return "", fmt.Errorf("nft: %w", ctx.Err())
+	}
+	return "", fmt.Errorf("nft: %w: %s", err, firstLines(errOut.String()))
+}
+
+// firstLines keeps an error readable: nft repeats whole sets in its messages.
+func firstLines(s string) string {
+	lines := strings.Split(strings.TrimSpace(s), "\n")
+	for i := range lines {
+		if len(lines[i]) > 200 {
+			lines[i] = lines[i][:200] + "..."
+		}
+	}
+	return strings.Join(lines[:min(len(lines), 4)], "; ")
+}

@@ -1,0 +1,95 @@
+package ruleset
+
+import (
+	"fmt"
+	"strings"
+
+	"github.com/tandem-mptcp/tandem/cpe/config"
+	"github.com/tandem-mptcp/tandem/cpe/policy"
+)
+
+// Marks on packets and sockets. Other bits belong to other programs.
+const (
+	MarkMask    = 0x30000000
+	MarkDeliver = 0x10000000 // to the local transparent listener
+	MarkOwn     = 0x20000000 // sent by a Tandem daemon itself
+)
+
+// Mode is what the rules do with new connections.
+type Mode uint8
+
+// The modes.
+const (
+	Intercept Mode = iota // hand new connections to the listener
+	Drain                 // serve accepted connections only; new ones are routed
+)
+
+// Render returns the text of table inet tandem, to be applied with NFT.Apply.
+// The same arguments always give the same text. LAN devices need not exist.
+func Render(c *config.Config, f policy.Facts, mode Mode) string {
+	var b strings.Builder
+	// An empty table first, so that deleting works when there is none yet; all
+	// of it is one transaction, in which no packet sees half of the rules.
+	b.WriteString("table inet tandem\ndelete table inet tandem\ntable inet tandem {\n")
+	b.WriteString("\tcounter intercepted { }\n\tcounter bypassed { }\n\tcounter unmarked { }\n\n")
+	writeSets(&b, c, f)
+	fmt.Fprintf(&b, `	chain prerouting {
+		type filter hook prerouting priority mangle; policy accept;
+		iifname != @lan return
+		meta l4proto != tcp return
+		tcp flags & (fin | syn | rst | ack) == syn goto opening
+		socket wildcard 1 return
+		socket transparent 1 %s accept
+	}
+
+`, setMark)
+	b.WriteString("\tchain opening {\n")
+	if mode == Intercept {
+		b.WriteString(openingRules(c.Port))
+	}
+	b.WriteString("\t}\n\n")
+	// The listener takes connections to any address, so it must not be called
+	// by its own: such a connection would be carried back to it without end.
+	fmt.Fprintf(&b, `	chain input {
+		type filter hook input priority filter; policy accept;
+		tcp dport %d tcp flags & (fin | syn | rst | ack) == syn meta mark & %#x != %#x reject with tcp reset
+	}
+
+`, c.Port, MarkMask, MarkDeliver)
+	// Resets that belong to no socket carry no mark and are not counted.
+	b.WriteString("\tchain output {\n\t\ttype filter hook output priority mangle; policy accept;\n")
+	for _, ip := range families() {
+		fmt.Fprintf(&b, "\t\t%s daddr @concentrator%s tcp dport @concentrator_port tcp flags & rst == 0 meta mark & %#x != %#x counter name unmarked\n",
+			ip.keyword, ip.number, MarkMask, MarkOwn)
+	}
+	b.WriteString("\t}\n}\n")
+	return b.String()
+}
+
+// setMark leaves the bits of others alone.
+var setMark = fmt.Sprintf("meta mark set meta mark & %#x | %#x", 0xffffffff^uint32(MarkMask), MarkDeliver)
+
+// openingRules decide on a SYN, the cheapest test first. The mark stands after
+// tproxy in its rule: with the listener gone the rule ends at tproxy, unmarked.
+func openingRules(port uint16) string {
+	var b strings.Builder
+	bypass := func(match string) { fmt.Fprintf(&b, "\t\t%s counter name bypassed return\n", match) }
+	bypass("tcp dport @bypass_port")
+	bypass("ether saddr @bypass_mac")
+	for _, ip := range families() {
+		for _, match := range []string{"daddr @reserved", "daddr @onlink", "daddr @concentrator", "saddr @bypass_host", "daddr @bypass"} {
+			bypass(ip.keyword + " " + match + ip.number)
+		}
+	}
+	bypass("fib daddr type { local, broadcast, anycast, multicast }")
+	for _, ip := range families() {
+		fmt.Fprintf(&b, "\t\tmeta nfproto ipv%s meta l4proto tcp tproxy %s to :%d %s counter name intercepted accept\n",
+			ip.number, ip.keyword, port, setMark)
+	}
+	return b.String()
+}
+
+// family is how nft names an IP version.
+type family struct{ number, keyword string }
+
+func families() []family { return []family{{"4", "ip"}, {"6", "ip6"}} }

@@ -1,0 +1,145 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"sync"
+
+	"github.com/tandem-mptcp/tandem/cpe/config"
+	"github.com/tandem-mptcp/tandem/cpe/uplink"
+	"github.com/tandem-mptcp/tandem/shared/control"
+	"github.com/tandem-mptcp/tandem/shared/daemon"
+	"github.com/tandem-mptcp/tandem/shared/mptcp"
+)
+
+// run is the daemon. Interception begins when everything behind it works, and
+// ends before anything behind it goes away.
+func run(o options, stderr io.Writer) error {
+	cfg, err := config.Load(o.configDir)
+	if err != nil {
+		return err
+	}
+	level := new(slog.LevelVar)
+	level.Set(cfg.LogLevel)
+	log := slog.New(slog.NewTextHandler(stderr, &slog.HandlerOptions{Level: level}))
+	if !cfg.Enabled {
+		log.Info("disabled by the configuration: nothing to do", "hint", "uci set tandem.main.enabled=1")
+		return nil
+	}
+	if o.controlPath != "" {
+		cfg.Control = o.controlPath
+	}
+
+	pm, err := mptcp.Open()
+	if err != nil {
+		return fmt.Errorf("this kernel offers no MPTCP path manager (OpenWrt 24.10 or newer has it): %w", err)
+	}
+	defer pm.Close()
+	lines, err := uplink.NewTracker(log, pm, cfg.WANs)
+	if err != nil {
+		return err
+	}
+	p := newProxy(log, lines)
+	first := newSettings(log, cfg, nil, lines)
+	p.settings.Store(first)
+	d := &cpe{options: o, log: log, level: level, proxy: p}
+	defer func() { p.settings.Load().retire(nil) }()
+
+	interception, err := newInterception(log, p, first)
+	if err != nil {
+		return err
+	}
+	d.interception = interception
+
+	ctx, stop := daemon.Signals(context.Background(), d.reload)
+	defer stop()
+	log.Info("started", "version", version, "concentrators", len(cfg.Concentrators), "lines", len(cfg.WANs))
+	err = daemon.Serve(ctx,
+		daemon.Task{Name: "lines", Run: lines.Run},
+		daemon.Task{Name: "interception", Run: interception.run},
+		daemon.Task{Name: "facts", Run: d.followFacts},
+		daemon.Task{Name: "control", Run: (&control.Server{
+			Path:     cfg.Control,
+			Handlers: map[string]control.Handler{"status": func([]string) (any, error) { return d.status(), nil }},
+		}).Run},
+	)
+	// What was intercepted cannot go on without us: end it at once, so that
+	// the LAN hosts connect anew, direct.
+	ended, cancel := context.WithCancelCause(context.Background())
+	cancel(daemon.ErrTerminated)
+	n := p.engine.Drain(ended)
+	log.Info("stopped", "ended_flows", n)
+	return err
+}
+
+// cpe is the running daemon as seen by signals and the control socket.
+type cpe struct {
+	options      options
+	log          *slog.Logger
+	level        *slog.LevelVar
+	proxy        *proxy
+	interception *interception
+	reloading    sync.Mutex
+}
+
+// reload takes a new configuration whole or not at all.
+func (d *cpe) reload() {
+	d.reloading.Lock()
+	defer d.reloading.Unlock()
+	if err := d.tryReload(); err != nil {
+		d.log.Error("reload refused, the configuration in force stays", "err", err)
+		return
+	}
+	d.log.Info("reloaded")
+}
+
+func (d *cpe) tryReload() error {
+	cfg, err := config.Load(d.options.configDir)
+	if err != nil {
+		return err
+	}
+	old := d.proxy.settings.Load()
+	switch {
+	case !cfg.Enabled:
+		return errors.New("option enabled is 0: stop the service instead")
+	case cfg.Port != old.config.Port || cfg.Control != old.config.Control && d.options.controlPath == "":
+		return errors.New("options port and control take effect at a restart only")
+	}
+	lines := d.proxy.lines
+	if err := lines.Configure(cfg.WANs); err != nil {
+		return errors.Join(err, lines.Configure(old.config.WANs))
+	}
+	next := newSettings(d.log, cfg, old, lines)
+	if err := d.interception.apply(next); err != nil {
+		next.retire(old)
+		return errors.Join(err, lines.Configure(old.config.WANs))
+	}
+	d.proxy.settings.Store(next)
+	old.retire(next)
+	d.level.Set(cfg.LogLevel)
+	return nil
+}
+
+// followFacts renews rules and policy when the router's own addresses or the
+// networks next to it have changed.
+func (d *cpe) followFacts(ctx context.Context) error {
+	for {
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-d.proxy.lines.Changed():
+		}
+		d.reloading.Lock()
+		old := d.proxy.settings.Load()
+		next := newSettings(d.log, old.config, old, d.proxy.lines)
+		if err := d.interception.apply(next); err != nil {
+			d.log.Error("cannot renew the nftables rules", "err", err)
+		} else {
+			d.proxy.settings.Store(next)
+		}
+		d.reloading.Unlock()
+	}
+}

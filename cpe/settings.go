@@ -1,0 +1,88 @@
+package main
+
+import (
+	"context"
+	"log/slog"
+	"reflect"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/tandem-mptcp/tandem/cpe/config"
+	"github.com/tandem-mptcp/tandem/cpe/policy"
+	"github.com/tandem-mptcp/tandem/cpe/ruleset"
+	"github.com/tandem-mptcp/tandem/cpe/uplink"
+	"github.com/tandem-mptcp/tandem/cpe/upstream"
+)
+
+// settings is one loaded configuration and what was made from it. It never
+// changes; a reload makes another.
+type settings struct {
+	config        *config.Config
+	facts         policy.Facts
+	policy        *policy.Policy
+	concentrators []*concentrator
+}
+
+// concentrator is a converter with the task that watches it.
+type concentrator struct {
+	*upstream.Converter
+	from    config.Concentrator
+	timeout time.Duration
+	stop    func()
+}
+
+// firstBytesWait is how long a LAN host gets to speak before a SYN that could
+// carry its words leaves without them.
+func (s *settings) firstBytesWait(port uint16) time.Duration {
+	if _, serverFirst := slices.BinarySearch(s.config.ServerFirstPorts, port); serverFirst {
+		return 0
+	}
+	return s.config.FirstDataWait
+}
+
+// newSettings makes settings from a configuration. Converters that old has
+// and cfg still names the same way are kept, with all they have learnt.
+func newSettings(log *slog.Logger, cfg *config.Config, old *settings, lines *uplink.Tracker) *settings {
+	facts := lines.Facts()
+	s := &settings{config: cfg, facts: facts, policy: policy.New(cfg, facts)}
+	for _, c := range cfg.Concentrators {
+		if kept := old.find(c, cfg.ConnectTimeout); kept != nil {
+			s.concentrators = append(s.concentrators, kept)
+			continue
+		}
+		s.concentrators = append(s.concentrators, start(log, c, cfg.ConnectTimeout, lines.WANs))
+	}
+	return s
+}
+
+func start(log *slog.Logger, c config.Concentrator, timeout time.Duration, lines upstream.Lines) *concentrator {
+	ctx, cancel := context.WithCancel(context.Background())
+	converter := upstream.NewConverter(log, c, ruleset.MarkOwn, timeout, lines)
+	var wg sync.WaitGroup
+	wg.Add(1)
+	go func() { defer wg.Done(); converter.Run(ctx) }()
+	return &concentrator{Converter: converter, from: c, timeout: timeout, stop: func() { cancel(); wg.Wait() }}
+}
+
+// find returns the converter made from the same section, nil if there is none.
+func (s *settings) find(c config.Concentrator, timeout time.Duration) *concentrator {
+	if s == nil {
+		return nil
+	}
+	for _, have := range s.concentrators {
+		if reflect.DeepEqual(have.from, c) && have.timeout == timeout {
+			return have
+		}
+	}
+	return nil
+}
+
+// retire ends what next does not use any more.
+func (s *settings) retire(next *settings) {
+	for _, c := range s.concentrators {
+		if next == nil || !slices.Contains(next.concentrators, c) {
+			c.stop()
+		}
+	}
+}

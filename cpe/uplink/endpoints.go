@@ -1,0 +1,115 @@
+package uplink
+
+import (
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/netip"
+	"slices"
+
+	"github.com/tandem-mptcp/tandem/cpe/config"
+	"github.com/tandem-mptcp/tandem/shared/mptcp"
+)
+
+// PathManager is the part of [mptcp.PathManager] needed here.
+type PathManager interface {
+	Endpoints() ([]mptcp.Endpoint, error)
+	AddEndpoint(mptcp.Endpoint) error
+	DelEndpoint(mptcp.Endpoint) error
+	Limits() (mptcp.Limits, error)
+	SetLimits(mptcp.Limits) error
+}
+
+// endpoints keeps the kernel's list equal to the lines that are up. The list
+// is one per network namespace: entries on other devices are left alone.
+type endpoints struct {
+	pm     PathManager
+	log    *slog.Logger
+	before mptcp.Limits // to be restored
+	ours   []mptcp.Endpoint
+}
+
+// maxSubflows is the kernel's own bound (8 additional ones before Linux 7).
+const maxSubflows = 8
+
+func (e *endpoints) open() error {
+	var err error
+	if e.before, err = e.pm.Limits(); err != nil {
+		return fmt.Errorf("mptcp path manager: %w", err)
+	}
+	limits := e.before
+	limits.Subflows = maxSubflows
+	return e.pm.SetLimits(limits)
+}
+
+// sync adds what is missing and removes what is gone. When no line is up it
+// removes nothing: a connection that waits out a short break of its only path
+// survives, one whose subflow was taken away does not.
+func (e *endpoints) sync(wans []WAN) error {
+	var want []mptcp.Endpoint
+	for _, w := range wans {
+		if w.Up {
+			want = append(want, endpointsOf(w)...)
+		}
+	}
+	present, err := e.pm.Endpoints()
+	if err != nil {
+		return err
+	}
+	var errs []error
+	for _, ep := range want {
+		i := slices.IndexFunc(present, func(p mptcp.Endpoint) bool { return p.Addr == ep.Addr })
+		if i >= 0 && present[i].IfIndex == ep.IfIndex && present[i].Flags&ownedFlags == ep.Flags {
+			continue
+		}
+		if i >= 0 { // same address, other device or role
+			errs = append(errs, e.pm.DelEndpoint(present[i]))
+		}
+		errs = append(errs, e.pm.AddEndpoint(ep))
+	}
+	if len(want) > 0 {
+		for _, p := range present {
+			if e.mine(p, wans) && !slices.ContainsFunc(want, func(w mptcp.Endpoint) bool { return w.Addr == p.Addr }) {
+				errs = append(errs, e.pm.DelEndpoint(p))
+			}
+		}
+		e.ours = want
+	}
+	return errors.Join(errs...)
+}
+
+// ownedFlags are those sync sets and compares.
+const ownedFlags = mptcp.FlagSubflow | mptcp.FlagBackup
+
+func endpointsOf(w WAN) []mptcp.Endpoint {
+	flags := mptcp.FlagSubflow
+	if w.Role == config.Standby {
+		flags |= mptcp.FlagBackup
+	}
+	var eps []mptcp.Endpoint
+	for _, dst := range []netip.Addr{netip.IPv4Unspecified(), netip.IPv6Unspecified()} {
+		if a, ok := w.Source(dst); ok {
+			eps = append(eps, mptcp.Endpoint{Addr: a, IfIndex: w.Index, Flags: flags})
+		}
+	}
+	return eps
+}
+
+// mine tells whether an endpoint was made by us, in this run (addresses that
+// changed, lines taken out of the configuration) or in one that crashed.
+func (e *endpoints) mine(p mptcp.Endpoint, wans []WAN) bool {
+	return slices.ContainsFunc(e.ours, func(o mptcp.Endpoint) bool { return o.Addr == p.Addr }) ||
+		slices.ContainsFunc(wans, func(w WAN) bool { return w.Index != 0 && w.Index == p.IfIndex })
+}
+
+func (e *endpoints) close() {
+	present, err := e.pm.Endpoints()
+	for _, p := range present {
+		if slices.ContainsFunc(e.ours, func(o mptcp.Endpoint) bool { return o.Addr == p.Addr }) {
+			err = errors.Join(err, e.pm.DelEndpoint(p))
+		}
+	}
+	if err = errors.Join(err, e.pm.SetLimits(e.before)); err != nil {
+		e.log.Warn("mptcp endpoints not cleaned up", "err", err)
+	}
+}

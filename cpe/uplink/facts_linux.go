@@ -1,0 +1,36 @@
+package uplink
+
+import (
+	"net/netip"
+	"slices"
+
+	"github.com/vishvananda/netlink"
+	"golang.org/x/sys/unix"
+
+	"github.com/tandem-mptcp/tandem/cpe/policy"
+)
+
+// readFacts lists the router's own addresses and the networks next to it, for
+// which no concentrator is needed.
+func readFacts() (f policy.Facts, err error) {
+	addrs, err := netlink.AddrList(nil, netlink.FAMILY_ALL)
+	if err != nil {
+		return f, err
+	}
+	for _, a := range addrs {
+		ip, ok := netip.AddrFromSlice(a.IP)
+		if !ok {
+			continue
+		}
+		ip = ip.Unmap()
+		f.Local = append(f.Local, ip)
+		ones, _ := a.Mask.Size()
+		if a.Scope == unix.RT_SCOPE_UNIVERSE && ones > 0 && ones < ip.BitLen() {
+			f.OnLink = append(f.OnLink, netip.PrefixFrom(ip, ones).Masked())
+		}
+	}
+	slices.SortFunc(f.Local, netip.Addr.Compare)
+	slices.SortFunc(f.OnLink, func(a, b netip.Prefix) int { return a.Addr().Compare(b.Addr()) })
+	f.OnLink = slices.Compact(f.OnLink)
+	return f, nil
+}

@@ -1,0 +1,225 @@
+package uplink
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/netip"
+	"reflect"
+	"slices"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/vishvananda/netlink"
+	"golang.org/x/sys/unix"
+
+	"github.com/tandem-mptcp/tandem/cpe/config"
+	"github.com/tandem-mptcp/tandem/cpe/policy"
+)
+
+// Tracker follows the lines.
+type Tracker struct {
+	log       *slog.Logger
+	endpoints *endpoints
+	wans      atomic.Pointer[[]WAN]
+	facts     atomic.Pointer[policy.Facts]
+	changed   chan struct{}
+
+	mu         sync.Mutex // guards configured; held over a refresh
+	configured []config.WAN
+}
+
+// NewTracker looks at the lines once and sets the endpoints accordingly.
+func NewTracker(log *slog.Logger, pm PathManager, wans []config.WAN) (*Tracker, error) {
+	t := &Tracker{log: log, endpoints: &endpoints{pm: pm, log: log}, changed: make(chan struct{}, 1)}
+	if err := t.endpoints.open(); err != nil {
+		return nil, err
+	}
+	return t, t.Configure(wans)
+}
+
+// WANs returns the lines as they are now, in the order of the configuration.
+// The slice is not changed later; do not change it either.
+func (t *Tracker) WANs() []WAN { return *t.wans.Load() }
+
+// Facts returns the router's own addresses and neighbouring networks.
+func (t *Tracker) Facts() policy.Facts { return *t.facts.Load() }
+
+// Changed receives when Facts has changed since it was last received from.
+func (t *Tracker) Changed() <-chan struct{} { return t.changed }
+
+// Configure replaces the set of lines.
+func (t *Tracker) Configure(wans []config.WAN) error {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.configured = slices.Clone(wans)
+	return t.refresh()
+}
+
+// Run follows changes of links and addresses until ctx ends, then takes the
+// endpoints away.
+func (t *Tracker) Run(ctx context.Context) error {
+	defer t.endpoints.close()
+	for ctx.Err() == nil {
+		if err := t.follow(ctx); err != nil {
+			// ENOBUFS and the like: events were lost, so look again at
+			// everything and subscribe anew.
+			t.log.Debug("netlink events interrupted", "err", err)
+		}
+		select {
+		case <-ctx.Done():
+		case <-time.After(200 * time.Millisecond):
+		}
+	}
+	return nil
+}
+
+// follow handles events until the subscription breaks or ctx ends.
+func (t *Tracker) follow(ctx context.Context) error {
+	done := make(chan struct{})
+	failed := make(chan error, 2)
+	onError := func(err error) {
+		select {
+		case failed <- err:
+		default:
+		}
+	}
+	links := make(chan netlink.LinkUpdate, 64)
+	addrs := make(chan netlink.AddrUpdate, 64)
+	var drain sync.WaitGroup
+	defer drain.Wait()
+	defer close(done)
+	if err := netlink.LinkSubscribeWithOptions(links, done, netlink.LinkSubscribeOptions{ErrorCallback: onError}); err != nil {
+		return err
+	}
+	defer goDrain(&drain, links)
+	if err := netlink.AddrSubscribeWithOptions(addrs, done, netlink.AddrSubscribeOptions{ErrorCallback: onError}); err != nil {
+		return err
+	}
+	defer goDrain(&drain, addrs)
+	for {
+		t.mu.Lock()
+		err := t.refresh()
+		t.mu.Unlock()
+		if err != nil {
+			t.log.Warn("cannot read the state of the lines", "err", err)
+		}
+		select {
+		case <-ctx.Done():
+			return nil
+		case err := <-failed:
+			return err
+		case _, ok := <-links:
+			if !ok {
+				return errors.New("link subscription closed")
+			}
+		case _, ok := <-addrs:
+			if !ok {
+				return errors.New("address subscription closed")
+			}
+		}
+		// One change comes as several events: take them together.
+		for len(links) > 0 || len(addrs) > 0 {
+			select {
+			case <-links:
+			case <-addrs:
+			}
+		}
+	}
+}
+
+// goDrain empties a subscription's channel until its sender has closed it.
+func goDrain[T any](wg *sync.WaitGroup, ch <-chan T) {
+	wg.Add(1)
+	go func() {
+		defer wg.Done()
+		for range ch {
+		}
+	}()
+}
+
+// refresh reads all lines and brings the endpoints in line with them.
+func (t *Tracker) refresh() error {
+	wans := make([]WAN, 0, len(t.configured))
+	for _, c := range t.configured {
+		w, err := look(c)
+		if err != nil {
+			return err
+		}
+		wans = append(wans, w)
+	}
+	if old := t.wans.Load(); old != nil {
+		logChanges(t.log, *old, wans)
+	}
+	t.wans.Store(&wans)
+	facts, err := readFacts()
+	if err != nil {
+		return err
+	}
+	if old := t.facts.Swap(&facts); old != nil && !reflect.DeepEqual(*old, facts) {
+		select {
+		case t.changed <- struct{}{}:
+		default:
+		}
+	}
+	return t.endpoints.sync(wans)
+}
+
+func logChanges(log *slog.Logger, old, wans []WAN) {
+	for _, w := range wans {
+		i := slices.IndexFunc(old, func(o WAN) bool { return o.Name == w.Name })
+		if i < 0 || old[i].Up != w.Up || !slices.Equal(old[i].Addrs, w.Addrs) {
+			log.Info("line changed", "wan", w.Name, "device", w.Device, "up", w.Up, "reason", w.Reason, "addresses", w.Addrs)
+		}
+	}
+}
+
+// look reads one line's state from the kernel.
+func look(c config.WAN) (WAN, error) {
+	w := WAN{Name: c.Name, Device: c.Device, Role: c.Role, Metered: c.Metered}
+	link, err := netlink.LinkByName(c.Device)
+	if errors.As(err, new(netlink.LinkNotFoundError)) {
+		w.Reason = fmt.Sprintf("device %q does not exist", c.Device)
+		return w, nil
+	}
+	if err != nil {
+		return w, err
+	}
+	attrs := link.Attrs()
+	w.Index = attrs.Index
+	addrs, err := netlink.AddrList(link, netlink.FAMILY_ALL)
+	if err != nil {
+		return w, err
+	}
+	for _, a := range addrs {
+		if ip, ok := usable(a); ok {
+			w.Addrs = append(w.Addrs, ip)
+		}
+	}
+	slices.SortStableFunc(w.Addrs, func(a, b netip.Addr) int { return a.BitLen() - b.BitLen() })
+	switch {
+	case attrs.RawFlags&unix.IFF_UP == 0:
+		w.Reason = fmt.Sprintf("device %q is switched off", c.Device)
+	case attrs.RawFlags&unix.IFF_RUNNING == 0:
+		w.Reason = fmt.Sprintf("device %q has no carrier", c.Device)
+	case len(w.Addrs) == 0:
+		w.Reason = fmt.Sprintf("device %q has no address yet", c.Device)
+	default:
+		w.Up = true
+	}
+	return w, nil
+}
+
+// usable tells whether connections should start from a: global, valid, and
+// not one that a privacy extension will soon replace.
+func usable(a netlink.Addr) (netip.Addr, bool) {
+	ip, ok := netip.AddrFromSlice(a.IP)
+	ip = ip.Unmap()
+	const unfit = unix.IFA_F_TENTATIVE | unix.IFA_F_DADFAILED | unix.IFA_F_DEPRECATED | unix.IFA_F_TEMPORARY
+	if !ok || a.Scope != unix.RT_SCOPE_UNIVERSE || a.Flags&unfit != 0 || ip.IsLinkLocalUnicast() {
+		return ip, false
+	}
+	return ip, true
+}

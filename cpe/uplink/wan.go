@@ -1,0 +1,47 @@
+// Package uplink knows the access lines: which are up, their addresses, which
+// comes first. It keeps the kernel's MPTCP endpoints equal to them, so that
+// every connection gets a subflow over each line.
+package uplink
+
+import (
+	"net/netip"
+
+	"github.com/tandem-mptcp/tandem/cpe/config"
+)
+
+// WAN is what is known of one access line at one moment.
+type WAN struct {
+	Name    string
+	Device  string
+	Index   int // of the device, 0 while it does not exist
+	Role    config.Role
+	Metered bool
+	Up      bool
+	Reason  string       // why it is not up, in words
+	Addrs   []netip.Addr // global ones, IPv4 first; the first of a family is used
+}
+
+// Source returns the address from which the line reaches dst.
+func (w WAN) Source(dst netip.Addr) (netip.Addr, bool) {
+	for _, a := range w.Addrs {
+		if a.Is4() == dst.Is4() {
+			return a, true
+		}
+	}
+	return netip.Addr{}, false
+}
+
+// First returns the line for the first subflow towards dst: of those that are
+// up and have an address of that family, the one with the best role, and among
+// equals the one named first. ok is false when there is none.
+func First(wans []WAN, dst netip.Addr) (best WAN, ok bool) {
+	for _, w := range wans {
+		if _, has := w.Source(dst); !has || !w.Up {
+			continue
+		}
+		if !ok || w.Role < best.Role {
+			best, ok = w, true
+		}
+	}
+	return best, ok
+}

@@ -1,0 +1,182 @@
+// Package upstream opens connections to the concentrator (the converter of RFC
+// 8803) and keeps what they teach: whether it answers, and whether a line
+// takes data in the SYN. That knowledge belongs to the (line, concentrator)
+// pair, so that what one connection learns the next one uses.
+//
+// Read converter.go (health), open.go (one connection), probe.go, syndata.go.
+package upstream
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"net/netip"
+	"sync"
+	"time"
+
+	"github.com/tandem-mptcp/tandem/cpe/config"
+	"github.com/tandem-mptcp/tandem/cpe/uplink"
+)
+
+// Lines tells the access lines as they are now.
+type Lines func() []uplink.WAN
+
+// Converter is one concentrator as seen from here.
+type Converter struct {
+	Name string
+	Port uint16
+
+	log     *slog.Logger
+	lines   Lines
+	timeout time.Duration
+	mark    uint32
+	synData *synData
+
+	mu     sync.Mutex
+	addrs  []netip.Addr
+	cookie []byte
+	heard  time.Time     // last sign of life
+	rtt    time.Duration // smoothed, of handshakes; 0 while unknown
+	down   error         // why it is not used; nil while it is
+	until  time.Time     // not to be asked before (Errors 64 and 65)
+	probe  *probe        // running check, shared by all who want one
+	wakeUp chan struct{}
+}
+
+// NewConverter makes a converter that counts as working until shown otherwise.
+func NewConverter(log *slog.Logger, c config.Concentrator, mark uint32, timeout time.Duration, lines Lines) *Converter {
+	return &Converter{
+		Name: c.Name, Port: c.Port, log: log.With("concentrator", c.Name), lines: lines,
+		timeout: timeout, mark: mark, synData: newSynData(),
+		addrs: c.Addresses, cookie: c.Cookie, wakeUp: make(chan struct{}, 1),
+	}
+}
+
+// Usable tells whether new connections should be tried there.
+func (c *Converter) Usable() bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.down == nil
+}
+
+// Down returns why the converter is not used, nil while it is.
+func (c *Converter) Down() error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.down
+}
+
+// Cookie returns the Cookie TLV's content to send, nil for none (RFC 8803
+// section 4.2.7).
+func (c *Converter) Cookie() []byte {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.cookie
+}
+
+// SetCookie keeps the cookie that the converter gave in a Missing Cookie error.
+func (c *Converter) SetCookie(cookie []byte) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.cookie = append([]byte(nil), cookie...)
+}
+
+// Alive books a sign of life: any valid Convert message from there.
+func (c *Converter) Alive() {
+	c.mu.Lock()
+	c.heard = time.Now()
+	was := c.down
+	c.down = nil
+	c.mu.Unlock()
+	if was != nil {
+		c.log.Info("concentrator answers again")
+	}
+}
+
+// roundTrip returns the smoothed time of a handshake, 0 while none is known.
+func (c *Converter) roundTrip() time.Duration {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.rtt
+}
+
+// shookHands books how long a handshake took.
+func (c *Converter) shookHands(took time.Duration) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.rtt == 0 {
+		c.rtt = took
+	}
+	c.rtt += (took - c.rtt) / 8
+}
+
+// Heard returns the time of the last sign of life.
+func (c *Converter) Heard() time.Time {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.heard
+}
+
+// Fail takes the converter out of use because of cause, at least for wait;
+// Run asks it again until it answers.
+func (c *Converter) Fail(cause error, wait time.Duration) {
+	c.mu.Lock()
+	was := c.down
+	c.down = cause
+	if until := time.Now().Add(wait); until.After(c.until) {
+		c.until = until
+	}
+	c.mu.Unlock()
+	select {
+	case c.wakeUp <- struct{}{}:
+	default:
+	}
+	if was == nil {
+		c.log.Warn("concentrator is out of use", "reason", cause)
+	}
+}
+
+// retryEvery is how often a converter that is down is asked. Coming back
+// within 5 s is promised; a probe costs some 600 bytes on one line.
+const retryEvery = time.Second
+
+// Run asks a converter that is down whether it is back, until ctx ends.
+func (c *Converter) Run(ctx context.Context) error {
+	for {
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-c.wakeUp:
+		}
+		for !c.Usable() {
+			select {
+			case <-ctx.Done():
+				return nil
+			case <-time.After(max(retryEvery, time.Until(c.notBefore()))):
+			}
+			if !c.Usable() {
+				_ = c.Verify(ctx)
+			}
+		}
+	}
+}
+
+func (c *Converter) notBefore() time.Time {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.until
+}
+
+// addr returns the converter's address and the line that leads there first.
+func (c *Converter) addr() (netip.AddrPort, uplink.WAN, error) {
+	wans := c.lines()
+	for _, a := range c.addrs {
+		if w, ok := uplink.First(wans, a); ok {
+			return netip.AddrPortFrom(a, c.Port), w, nil
+		}
+	}
+	return netip.AddrPort{}, uplink.WAN{}, ErrNoLine
+}
+
+// ErrNoLine says that no access line is up that could reach the concentrator.
+var ErrNoLine = errors.New("no access line leads to the concentrator")

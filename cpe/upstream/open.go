@@ -1,0 +1,92 @@
+package upstream
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"net/netip"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/tandem-mptcp/tandem/cpe/uplink"
+	"github.com/tandem-mptcp/tandem/shared/mptcp"
+)
+
+// Attempt is a connection to be made: where to, over which line, how.
+type Attempt struct {
+	SynData bool // the request travels in the SYN
+	Line    uplink.WAN
+
+	converter *Converter
+	dialer    mptcp.Dialer
+	to        netip.AddrPort
+}
+
+// Plan chooses the line and the way for the next connection. wantSynData is
+// the configuration's word; what is known of the line decides.
+func (c *Converter) Plan(wantSynData bool) (*Attempt, error) {
+	to, line, err := c.addr()
+	if err != nil {
+		return nil, err
+	}
+	source, _ := line.Source(to.Addr())
+	synData := wantSynData && c.synData.allowed(line.Name)
+	return &Attempt{
+		SynData: synData, Line: line, converter: c, to: to,
+		dialer: mptcp.Dialer{
+			Device: line.Device, Source: source, Mark: c.mark, SynData: synData,
+			KeepAlive: keepAlive, ReceiveBuffer: receiveBuffer,
+		},
+	}, nil
+}
+
+// receiveBuffer holds what 150 Mbit/s bring in while the slower line's round
+// trip of 200 ms lasts, and as much again for the kernel's bookkeeping. It is
+// a bound: memory is used for data that waits only.
+const receiveBuffer = 8 << 20
+
+// keepAlive finds dead peers and keeps NAT state on idle connections; one
+// small packet each way every four minutes.
+var keepAlive = net.KeepAliveConfig{Enable: true, Idle: 240 * time.Second, Interval: 30 * time.Second, Count: 4}
+
+// Open connects. In the SYN-data way request leaves with the SYN, else the
+// caller sends it on the connection it gets. A failure that tells of the
+// converter's health is booked.
+func (a *Attempt) Open(ctx context.Context, request []byte) (*net.TCPConn, error) {
+	ctx, cancel := context.WithTimeout(ctx, max(a.converter.timeout, 3*a.converter.roundTrip()))
+	defer cancel()
+	if !a.SynData {
+		request = nil
+	}
+	started := time.Now()
+	conn, err := a.dialer.Dial(ctx, a.to, request)
+	switch {
+	case err == nil:
+		a.converter.shookHands(time.Since(started))
+		return conn, nil
+	case errors.Is(err, unix.ECONNREFUSED):
+		a.converter.Fail(fmt.Errorf("%s refuses connections", a.to), 0)
+	case errors.Is(err, context.DeadlineExceeded), errors.Is(err, unix.ETIMEDOUT),
+		errors.Is(err, unix.EHOSTUNREACH), errors.Is(err, unix.ENETUNREACH):
+		// One lost SYN or the concentrator itself? A probe tells; this flow
+		// does not wait for it.
+		go a.converter.Verify(context.WithoutCancel(ctx))
+	}
+	return nil, fmt.Errorf("%s over %s: %w", a.to, a.Line.Name, err)
+}
+
+// Learn looks at a connection on which the converter's answer has arrived.
+// It returns whether the connection is MPTCP.
+func (a *Attempt) Learn(conn *net.TCPConn) (isMPTCP bool) {
+	isMPTCP, err := mptcp.IsMPTCP(conn)
+	if err != nil || !a.SynData {
+		return isMPTCP
+	}
+	acked, err := mptcp.SynDataAcked(conn)
+	if err == nil {
+		a.converter.learnSynData(a.Line.Name, acked, isMPTCP)
+	}
+	return isMPTCP
+}

@@ -1,0 +1,89 @@
+package upstream
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/tandem-mptcp/tandem/cpe/handshake"
+)
+
+// probe is one running check of a converter.
+type probe struct {
+	done chan struct{}
+	err  error
+}
+
+// probeTime is what two round trips to the concentrator may take. With the
+// patience for an answer it stays below a second.
+const probeTime = 500 * time.Millisecond
+
+// Verify asks the converter for its supported TCP extensions (RFC 8803 section
+// 4.2.2), the smallest exchange there is, and books the outcome. Callers that
+// come while a check is running share its result.
+func (c *Converter) Verify(ctx context.Context) error {
+	c.mu.Lock()
+	p := c.probe
+	if p == nil {
+		p = &probe{done: make(chan struct{})}
+		c.probe = p
+		go c.runProbe(p)
+	}
+	c.mu.Unlock()
+	select {
+	case <-p.done:
+		return p.err
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	}
+}
+
+func (c *Converter) runProbe(p *probe) {
+	p.err = c.ask()
+	if p.err == nil {
+		c.Alive()
+	} else {
+		c.Fail(p.err, 0)
+	}
+	c.mu.Lock()
+	c.probe = nil
+	c.mu.Unlock()
+	close(p.done)
+}
+
+func (c *Converter) ask() error {
+	attempt, err := c.Plan(false)
+	if err != nil {
+		return err
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), max(probeTime, 6*c.roundTrip()))
+	defer cancel()
+	conn, err := attempt.dialer.Dial(ctx, attempt.to, nil)
+	if err != nil {
+		return fmt.Errorf("%s over %s: %w", attempt.to, attempt.Line.Name, err)
+	}
+	defer conn.Close()
+	deadline, _ := ctx.Deadline()
+	_ = conn.SetDeadline(deadline)
+	request, err := handshake.AppendInfo(nil, c.Cookie())
+	if err != nil {
+		return err
+	}
+	if _, err := conn.Write(request); err != nil {
+		return err
+	}
+	answer, _, err := handshake.ReadAnswer(conn, make([]byte, handshake.AnswerBuffer))
+	if err != nil {
+		return fmt.Errorf("%s accepts connections but does not answer: %w", attempt.to, err)
+	}
+	switch answer.Kind {
+	case handshake.NeedsCookie:
+		c.SetCookie(answer.Cookie)
+	case handshake.Busy:
+		c.mu.Lock()
+		c.until = time.Now().Add(answer.Wait)
+		c.mu.Unlock()
+		return answer.Err()
+	}
+	return nil
+}

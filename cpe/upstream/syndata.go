@@ -1,0 +1,108 @@
+package upstream
+
+import (
+	"sync"
+	"time"
+)
+
+// synData remembers per line whether data in the SYN gets through.
+//
+// A SYN whose data is not acknowledged costs MPTCP for the life of that
+// connection (Linux 6.12 to 7.3: MPCapableDataFallback), so a miss is not
+// taken lightly: the next connections of that line go without, and it is tried
+// again after a back-off that doubles.
+type synData struct {
+	mu    sync.Mutex
+	lines map[string]*lineSynData
+
+	tried, acked, fellBack int64
+	now                    func() time.Time
+}
+
+type lineSynData struct {
+	misses int // in a row
+	missed time.Time
+	again  time.Time
+}
+
+const (
+	synDataBackOff    = time.Minute
+	synDataBackOffMax = time.Hour
+)
+
+func newSynData() *synData {
+	return &synData{lines: make(map[string]*lineSynData), now: time.Now}
+}
+
+func (s *synData) allowed(line string) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	l := s.lines[line]
+	if l == nil || l.misses == 0 {
+		return true
+	}
+	now := s.now()
+	if now.Before(l.again) {
+		return false
+	}
+	// One connection finds out; the others wait for what it learns.
+	l.again = now.Add(synDataBackOff)
+	return true
+}
+
+func (s *synData) learn(line string, acked, isMPTCP bool) (changed bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.tried++
+	if acked {
+		s.acked++
+	}
+	if !isMPTCP {
+		s.fellBack++
+	}
+	l := s.lines[line]
+	if l == nil {
+		l = new(lineSynData)
+		s.lines[line] = l
+	}
+	if acked {
+		changed = l.misses > 0
+		l.misses = 0
+		return changed
+	}
+	now := s.now()
+	if l.misses > 0 && now.Sub(l.missed) < synDataBackOff/2 {
+		return false // begun before the first miss was known: the same news
+	}
+	changed = l.misses == 0
+	l.misses++
+	l.missed = now
+	l.again = now.Add(min(synDataBackOff<<min(l.misses-1, 10), synDataBackOffMax))
+	return changed
+}
+
+func (c *Converter) learnSynData(line string, acked, isMPTCP bool) {
+	if !c.synData.learn(line, acked, isMPTCP) {
+		return
+	}
+	if acked {
+		c.log.Info("data in the SYN gets through again", "wan", line)
+	} else {
+		c.log.Warn("data in the SYN was not taken: not sent on this line for a while", "wan", line, "still_mptcp", isMPTCP)
+	}
+}
+
+// SynDataCounters is how data in the SYN fared.
+type SynDataCounters struct {
+	Tried    int64 `json:"tried"`
+	Acked    int64 `json:"acked"`
+	FellBack int64 `json:"fell_back_to_tcp"`
+}
+
+// SynData returns the counters since start.
+func (c *Converter) SynData() SynDataCounters {
+	s := c.synData
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return SynDataCounters{s.tried, s.acked, s.fellBack}
+}
