@@ -1,0 +1,126 @@
+package config
+
+import (
+	"log/slog"
+	"net/netip"
+	"time"
+)
+
+// DefaultPath is where the daemon looks for its file.
+const DefaultPath = "/etc/tandem-concentrator/tandem-concentrator.toml"
+
+// Config is one valid configuration.
+type Config struct {
+	Listen        []netip.AddrPort // where MPTCP connections are accepted
+	Mark          uint32           // SO_MARK of every socket of the daemon; 0: none
+	FastOpen      bool             // take data in the SYN (RFC 7413)
+	FastOpenQueue int              // TCP_FASTOPEN: connections with data before their third ACK
+	Control       string           // path of the control socket
+
+	Log          Log
+	Limits       Limits
+	Connect      Connect
+	Authorise    Authorise
+	Clients      []Client
+	Destinations Destinations
+
+	// Warnings are sentences about what is legal and most likely not meant. The
+	// daemon logs them.
+	Warnings []string
+}
+
+// Log says what is logged.
+type Log struct {
+	Level slog.Level
+}
+
+// Limits bound what all clients together can take.
+type Limits struct {
+	MaxConnections      int           // open at a time
+	MaxPending          int           // accepted, request not answered yet
+	MaxPendingPerSource int           // of these, from one IPv4 address or IPv6 /64
+	RequestTimeout      time.Duration // from accept to the last byte of the Convert message
+	ConnectTimeout      time.Duration // from the dial to the server's SYN+ACK
+	DrainTimeout        time.Duration // from SIGTERM until what is still open is cut
+}
+
+// Connect says how servers are dialled.
+type Connect struct {
+	Source4, Source6 netip.Addr // address to dial from; not valid: the kernel chooses
+}
+
+// Authorise says how a client shows who it is.
+type Authorise struct {
+	Cookie           CookieMode
+	CookieLifetime   time.Duration // of a computed cookie: between once and twice this
+	CookieSecretFile string        // empty: a new secret at every start
+	Strangers        Strangers
+}
+
+// CookieMode says whether clients that have no cookie of their own must show
+// one computed by the concentrator (RFC 8803 section 6.2.7).
+type CookieMode int
+
+// The two modes.
+const (
+	CookieNone CookieMode = iota
+	CookieComputed
+)
+
+// Strangers says what a source gets that no client's prefix covers and that
+// shows no right cookie.
+type Strangers int
+
+// The two treatments.
+const (
+	StrangersSilent Strangers = iota // the connection is closed without a byte
+	StrangersError                   // RFC 8803 Error TLVs, as for clients
+)
+
+// Client is one who may use the concentrator. With Sources alone, the source
+// address suffices; with Cookies alone, one of these from anywhere; with both,
+// both are needed.
+type Client struct {
+	Name    string
+	Sources []netip.Prefix // never IPv4-mapped
+	Cookies [][]byte       // out-of-band cookies, RFC 8803 section 6.2.7
+}
+
+// Destinations says where clients may go, beyond what no policy can allow.
+type Destinations struct {
+	AllowPrivate bool           // private, shared (CGNAT) and unique local ranges
+	Allow        []netip.Prefix // exceptions from what is refused by default
+	Deny         []netip.Prefix // refused, whatever Allow says
+	DenyPorts    []uint16
+}
+
+// defaults is the one place where default values are written down.
+func defaults() *Config {
+	return &Config{
+		Listen: []netip.AddrPort{
+			netip.MustParseAddrPort("0.0.0.0:5124"),
+			netip.MustParseAddrPort("[::]:5124"),
+		},
+		Mark:          0x20000000,
+		FastOpen:      true,
+		FastOpenQueue: 1024,
+		Control:       "/run/tandem-concentrator/control.sock",
+		Log:           Log{Level: slog.LevelInfo},
+		Limits: Limits{
+			MaxConnections:      100_000,
+			MaxPending:          4096,
+			MaxPendingPerSource: 1024,
+			RequestTimeout:      5 * time.Second,
+			ConnectTimeout:      30 * time.Second,
+			DrainTimeout:        30 * time.Second,
+		},
+		Authorise: Authorise{
+			Cookie:         CookieNone,
+			CookieLifetime: time.Hour,
+			Strangers:      StrangersSilent,
+		},
+		Destinations: Destinations{
+			DenyPorts: []uint16{25},
+		},
+	}
+}

@@ -1,0 +1,55 @@
+package config
+
+// raw mirrors the file. A nil pointer or slice is a key that was not given.
+type raw struct {
+	Listen        []string `toml:"listen"`
+	Mark          *int64   `toml:"mark"`
+	FastOpen      *bool    `toml:"fast_open"`
+	FastOpenQueue *int64   `toml:"fast_open_queue"`
+	Control       *string  `toml:"control"`
+
+	Log          rawLog          `toml:"log"`
+	Limits       rawLimits       `toml:"limits"`
+	Connect      rawConnect      `toml:"connect"`
+	Authorise    rawAuthorise    `toml:"authorise"`
+	Clients      []rawClient     `toml:"client"`
+	Destinations rawDestinations `toml:"destinations"`
+}
+
+type rawLog struct {
+	Level *string `toml:"level"`
+}
+
+type rawLimits struct {
+	MaxConnections      *int64  `toml:"max_connections"`
+	MaxPending          *int64  `toml:"max_pending"`
+	MaxPendingPerSource *int64  `toml:"max_pending_per_source"`
+	RequestTimeout      *string `toml:"request_timeout"`
+	ConnectTimeout      *string `toml:"connect_timeout"`
+	DrainTimeout        *string `toml:"drain_timeout"`
+}
+
+type rawConnect struct {
+	Source4 *string `toml:"source4"`
+	Source6 *string `toml:"source6"`
+}
+
+type rawAuthorise struct {
+	Cookie           *string `toml:"cookie"`
+	CookieLifetime   *string `toml:"cookie_lifetime"`
+	CookieSecretFile *string `toml:"cookie_secret_file"`
+	Strangers        *string `toml:"strangers"`
+}
+
+type rawClient struct {
+	Name    *string  `toml:"name"`
+	Sources []string `toml:"sources"`
+	Cookies []string `toml:"cookies"`
+}
+
+type rawDestinations struct {
+	AllowPrivate *bool    `toml:"allow_private"`
+	Allow        []string `toml:"allow"`
+	Deny         []string `toml:"deny"`
+	DenyPorts    []int64  `toml:"deny_ports"`
+}

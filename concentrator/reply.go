@@ -1,0 +1,41 @@
+package main
+
+import (
+	"context"
+	"io"
+	"net"
+	"time"
+
+	"github.com/tandem-mptcp/tandem/shared/mptcp"
+)
+
+// answer sends the converter's first bytes. Where the request came in the SYN,
+// they must not be written before the handshake is complete: the kernel would
+// keep them for ever (Linux 6.12 to 7.3, see mptcp.Established).
+func (s *server) answer(ctx context.Context, cpe *net.TCPConn, message []byte) error {
+	if inSYN, err := mptcp.SynDataAcked(cpe); err == nil && inSYN {
+		ctx, cancel := context.WithTimeout(ctx, s.settings.Load().config.Limits.RequestTimeout)
+		defer cancel()
+		if err := mptcp.WaitEstablished(ctx, cpe); err != nil {
+			return err
+		}
+	}
+	_ = cpe.SetWriteDeadline(time.Now().Add(5 * time.Second))
+	_, err := cpe.Write(message)
+	_ = cpe.SetWriteDeadline(time.Time{})
+	return err
+}
+
+// hangUp ends a connection after an Error TLV. The client's unread bytes must
+// go first: closing over them would send a reset, which can overtake the
+// error.
+func hangUp(cpe *net.TCPConn) {
+	const (
+		patience = 2 * time.Second
+		enough   = 64 << 10
+	)
+	_ = cpe.CloseWrite()
+	_ = cpe.SetReadDeadline(time.Now().Add(patience))
+	_, _ = io.CopyN(io.Discard, cpe, enough)
+	_ = cpe.Close()
+}

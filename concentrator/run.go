@@ -1,0 +1,199 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"os"
+	"slices"
+	"strings"
+	"sync"
+
+	"github.com/tandem-mptcp/tandem/concentrator/config"
+	"github.com/tandem-mptcp/tandem/shared/control"
+	"github.com/tandem-mptcp/tandem/shared/daemon"
+	"github.com/tandem-mptcp/tandem/shared/mptcp"
+)
+
+// run is the daemon.
+func run(o options, stderr io.Writer) error {
+	cfg, err := config.Load(o.configFile)
+	if err != nil {
+		return err
+	}
+	level := new(slog.LevelVar)
+	level.Set(cfg.Log.Level)
+	log := slog.New(slog.NewTextHandler(stderr, &slog.HandlerOptions{Level: level}))
+	d := &concentrator{options: o, log: log, level: level, secret: newSecret(), server: newServer(log)}
+	first, err := newSettings(cfg, d.secret)
+	if err != nil {
+		return err
+	}
+	d.server.settings.Store(first)
+	logWarnings(log, cfg)
+	if err := raiseLimits(log); err != nil {
+		log.Warn("mptcp limits", "err", err)
+	}
+	listeners, err := listen(log, cfg)
+	if err != nil {
+		return err
+	}
+
+	ctx, stop := daemon.Signals(context.Background(), d.reload)
+	defer stop()
+	log.Info("started", "version", version, "listen", cfg.Listen, "clients", len(cfg.Clients))
+	err = daemon.Serve(ctx,
+		daemon.Task{Name: "connections", Run: func(ctx context.Context) error { return d.serve(ctx, listeners) }},
+		daemon.Task{Name: "control", Run: (&control.Server{
+			Path:     cfg.Control,
+			Handlers: map[string]control.Handler{"status": func([]string) (any, error) { return d.status(), nil }},
+		}).Run},
+	)
+	log.Info("stopped")
+	return err
+}
+
+// concentrator is the running daemon as seen by signals and the control socket.
+type concentrator struct {
+	options   options
+	log       *slog.Logger
+	level     *slog.LevelVar
+	secret    []byte
+	server    *server
+	reloading sync.Mutex
+}
+
+// serve accepts until ctx ends; then it drains: no new connections, those
+// there are may end by themselves within the drain timeout.
+func (d *concentrator) serve(ctx context.Context, listeners []*net.TCPListener) error {
+	setups, cancel := context.WithCancel(context.Background())
+	defer cancel()
+	var wg sync.WaitGroup
+	for _, l := range listeners {
+		wg.Add(1)
+		go func() { defer wg.Done(); d.server.accept(setups, l) }()
+	}
+	<-ctx.Done()
+	for _, l := range listeners {
+		l.Close()
+	}
+	wg.Wait()
+	timeout := d.server.settings.Load().config.Limits.DrainTimeout
+	d.log.Info("draining", "connections", d.server.engine.Active(), "timeout", timeout)
+	drain, stop := context.WithTimeoutCause(context.Background(), timeout, errors.New("drain timeout"))
+	defer stop()
+	// Requests on their way are answered first: they may become connections.
+	answered := make(chan struct{})
+	go func() { d.server.setups.Wait(); close(answered) }()
+	select {
+	case <-answered:
+	case <-drain.Done():
+		cancel()
+		<-answered
+	}
+	if cut := d.server.engine.Drain(drain); cut > 0 {
+		d.log.Warn("connections cut at the end of the drain timeout", "connections", cut)
+	}
+	return nil
+}
+
+// reload takes a new configuration whole or not at all.
+func (d *concentrator) reload() {
+	d.reloading.Lock()
+	defer d.reloading.Unlock()
+	if err := d.tryReload(); err != nil {
+		d.log.Error("reload refused, the configuration in force stays", "err", err)
+		return
+	}
+	d.log.Info("reloaded")
+}
+
+func (d *concentrator) tryReload() error {
+	cfg, err := config.Load(d.options.configFile)
+	if err != nil {
+		return err
+	}
+	old := d.server.settings.Load().config
+	if !slices.Equal(cfg.Listen, old.Listen) || cfg.Control != old.Control || cfg.Mark != old.Mark ||
+		cfg.FastOpen != old.FastOpen || cfg.FastOpenQueue != old.FastOpenQueue {
+		return errors.New("listen, control, mark, fast_open and fast_open_queue take effect at a restart only")
+	}
+	next, err := newSettings(cfg, d.secret)
+	if err != nil {
+		return err
+	}
+	d.server.settings.Store(next)
+	d.level.Set(cfg.Log.Level)
+	logWarnings(d.log, cfg)
+	return nil
+}
+
+func logWarnings(log *slog.Logger, cfg *config.Config) {
+	for _, w := range cfg.Warnings {
+		log.Warn("configuration: " + w)
+	}
+}
+
+// listen opens all listeners or none.
+func listen(log *slog.Logger, cfg *config.Config) ([]*net.TCPListener, error) {
+	lc := mptcp.ListenConfig{MPTCP: true, Mark: cfg.Mark, NoCookie: true, V6Only: true, ReceiveBuffer: receiveBuffer}
+	if cfg.FastOpen {
+		// Without a cookie: a request authenticates itself, and is not bound to
+		// an address that a cookie could prove.
+		lc.FastOpen = cfg.FastOpenQueue
+		warnFastOpen(log)
+	}
+	var listeners []*net.TCPListener
+	for _, addr := range cfg.Listen {
+		l, err := lc.Listen(addr)
+		if err != nil {
+			for _, l := range listeners {
+				l.Close()
+			}
+			return nil, fmt.Errorf("listen on %s: %w", addr, err)
+		}
+		listeners = append(listeners, l)
+	}
+	return listeners, nil
+}
+
+// receiveBuffer holds what 150 Mbit/s bring in while the slower line's round
+// trip of 200 ms lasts, and as much again for the kernel's bookkeeping. It is
+// a bound: memory is used for data that waits only.
+const receiveBuffer = 8 << 20
+
+// warnFastOpen says when the kernel will not take data in the SYN: then CPEs
+// that send it lose MPTCP on that connection.
+func warnFastOpen(log *slog.Logger) {
+	const path = "/proc/sys/net/ipv4/tcp_fastopen"
+	text, err := os.ReadFile(path)
+	var bits int
+	if _, scanErr := fmt.Sscan(strings.TrimSpace(string(text)), &bits); err != nil || scanErr != nil {
+		return
+	}
+	if bits&2 == 0 {
+		log.Warn("the kernel does not take data in the SYN; set sysctl net.ipv4.tcp_fastopen=3", "now", bits)
+	}
+}
+
+// raiseLimits lets every connection have as many subflows as the kernel can.
+func raiseLimits(log *slog.Logger) error {
+	pm, err := mptcp.Open()
+	if err != nil {
+		return fmt.Errorf("this kernel offers no MPTCP path manager: %w", err)
+	}
+	defer pm.Close()
+	limits, err := pm.Limits()
+	if err != nil || limits.Subflows == maxSubflows {
+		return err
+	}
+	log.Debug("raising the limit of subflows", "from", limits.Subflows, "to", maxSubflows)
+	limits.Subflows = maxSubflows
+	return pm.SetLimits(limits)
+}
+
+// maxSubflows is the kernel's own bound (8 additional ones before Linux 7).
+const maxSubflows = 8

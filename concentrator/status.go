@@ -1,0 +1,69 @@
+package main
+
+import (
+	"encoding/json"
+	"fmt"
+	"io"
+	"os"
+	"text/tabwriter"
+
+	"github.com/tandem-mptcp/tandem/shared/account"
+	"github.com/tandem-mptcp/tandem/shared/control"
+)
+
+// report is what status shows; its JSON is for programs and keeps its names.
+type report struct {
+	Version   string           `json:"version"`
+	PID       int              `json:"pid"`
+	Open      int              `json:"open"`
+	Pending   int              `json:"pending"`
+	Accepted  int64            `json:"accepted"`
+	Relayed   int64            `json:"relayed"`
+	Refused   int64            `json:"refused"`
+	Malformed int64            `json:"malformed"`
+	Failed    int64            `json:"failed"`
+	Overload  int64            `json:"overload"`
+	Clients   []account.Totals `json:"clients"`
+}
+
+func (d *concentrator) status() report {
+	s := d.server
+	return report{
+		Version: version, PID: os.Getpid(), Open: s.engine.Active(), Pending: s.pending.count(),
+		Accepted: s.counters.accepted.Load(), Relayed: s.counters.relayed.Load(), Refused: s.counters.refused.Load(),
+		Malformed: s.counters.malformed.Load(), Failed: s.counters.failed.Load(), Overload: s.counters.overload.Load(),
+		Clients: s.ledger.Totals(),
+	}
+}
+
+// status asks the running daemon.
+func status(o options, stdout io.Writer) error {
+	path, err := o.control()
+	if err != nil {
+		return err
+	}
+	answer, err := control.Call(path, "status")
+	if err != nil {
+		return err
+	}
+	var r report
+	if err := json.Unmarshal(answer, &r); err != nil {
+		return fmt.Errorf("the daemon answers something else than expected: %w", err)
+	}
+	if o.json {
+		enc := json.NewEncoder(stdout)
+		enc.SetIndent("", "  ")
+		return enc.Encode(r)
+	}
+	w := tabwriter.NewWriter(stdout, 0, 0, 2, ' ', 0)
+	fmt.Fprintf(w, "tandem-concentrator %s, pid %d\n\n", r.Version, r.PID)
+	fmt.Fprintf(w, "connections: %d open, %d in set-up; %d accepted, %d relayed, %d refused, %d malformed, %d servers not reached, %d over limits\n",
+		r.Open, r.Pending, r.Accepted, r.Relayed, r.Refused, r.Malformed, r.Failed, r.Overload)
+	if len(r.Clients) > 0 {
+		fmt.Fprintln(w, "\nCLIENT\tFLOWS\tOPEN\tFAILED\tUP\tDOWN")
+	}
+	for _, c := range r.Clients {
+		fmt.Fprintf(w, "%s\t%d\t%d\t%d\t%d\t%d\n", c.Name, c.Opened, c.Open, c.Failed, c.Up, c.Down)
+	}
+	return w.Flush()
+}
