@@ -1,0 +1,154 @@
+// Package e2e runs Tandem as its users do: both daemons as processes, a LAN
+// host and servers that know nothing of them, the real kernel in between.
+package e2e
+
+import (
+	"context"
+	"encoding/json"
+	"flag"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"testing"
+	"time"
+
+	"github.com/tandem-mptcp/tandem/lab/house"
+	labnet "github.com/tandem-mptcp/tandem/lab/net"
+	"github.com/tandem-mptcp/tandem/shared/control"
+)
+
+var binaries = flag.String("binaries", "", "folder with tandem-cpe and tandem-concentrator (default: build them)")
+
+func TestMain(m *testing.M) {
+	flag.Parse()
+	if os.Geteuid() != 0 {
+		fmt.Fprintln(os.Stderr, "the end-to-end tests make network namespaces: run them as root")
+		os.Exit(1)
+	}
+	code, err := withBinaries(m.Run)
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		code = 1
+	}
+	os.Exit(code)
+}
+
+func withBinaries(run func() int) (int, error) {
+	if *binaries != "" {
+		return run(), nil
+	}
+	dir, err := os.MkdirTemp("", "tandem-bin-")
+	if err != nil {
+		return 1, err
+	}
+	defer os.RemoveAll(dir)
+	for _, name := range []string{"cpe", "concentrator"} {
+		out, err := exec.Command("go", "build", "-o", filepath.Join(dir, "tandem-"+name), "github.com/tandem-mptcp/tandem/"+name).CombinedOutput()
+		if err != nil {
+			return 1, fmt.Errorf("build %s: %w\n%s", name, err, out)
+		}
+	}
+	*binaries = dir
+	return run(), nil
+}
+
+// build raises a house for one test and takes it down at the end.
+func build(t *testing.T, o house.Options) *house.House {
+	t.Helper()
+	o.Binaries = *binaries
+	h, err := house.Build(context.Background(), o)
+	if h != nil {
+		t.Cleanup(func() {
+			if t.Failed() {
+				for name, d := range map[string]*house.Daemon{"cpe": h.CPE, "concentrator": h.Concentrator} {
+					if d != nil {
+						t.Logf("%s said:\n%s", name, d.Log)
+					}
+				}
+			}
+			if err := h.Close(); err != nil {
+				t.Errorf("taking the house down: %v", err)
+			}
+		})
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	return h
+}
+
+// fast is a house whose lines are plain cables, for what does not depend on
+// rate and delay.
+func fast() house.Options { return house.Options{Spec: labnet.Spec{PlainWANs: true}} }
+
+// sixty is a house with a round trip of 60 ms on both lines.
+func sixty() house.Options {
+	return house.Options{Spec: labnet.Spec{WANs: []labnet.WAN{
+		{Name: "dsl", Link: labnet.Symmetric(50e6, 20e6, 30*time.Millisecond)},
+		{Name: "lte", Link: labnet.Symmetric(50e6, 20e6, 30*time.Millisecond)},
+	}}}
+}
+
+// flows is the part of the CPE's status that tests look at.
+type flows struct {
+	Open     int   `json:"open"`
+	Accepted int64 `json:"accepted"`
+	Relayed  int64 `json:"relayed"`
+	MPTCP    int64 `json:"mptcp"`
+	Direct   int64 `json:"direct"`
+	Refused  int64 `json:"refused"`
+}
+
+type cpeStatus struct {
+	Concentrators []struct {
+		Up      bool `json:"up"`
+		SynData struct {
+			Tried    int64 `json:"tried"`
+			Acked    int64 `json:"acked"`
+			FellBack int64 `json:"fell_back_to_tcp"`
+		} `json:"syn_data"`
+	} `json:"concentrators"`
+	Flows flows `json:"flows"`
+}
+
+func status(t *testing.T, h *house.House) (s cpeStatus) {
+	t.Helper()
+	answer, err := control.Call(h.CPE.Socket, "status")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := json.Unmarshal(answer, &s); err != nil {
+		t.Fatal(err)
+	}
+	return s
+}
+
+// eventually waits for a condition, and fails the test with what when it does
+// not come about.
+func eventually(t *testing.T, limit time.Duration, what string, condition func() bool) (took time.Duration) {
+	t.Helper()
+	begin := time.Now()
+	for !condition() {
+		if time.Since(begin) > limit {
+			t.Fatalf("after %s still not: %s", limit, what)
+		}
+		time.Sleep(2 * time.Millisecond) // between looks, not instead of one
+	}
+	return time.Since(begin)
+}
+
+func within(t *testing.T, d time.Duration) context.Context {
+	ctx, cancel := context.WithTimeout(context.Background(), d)
+	t.Cleanup(cancel)
+	return ctx
+}
+
+func run(t *testing.T, ctx context.Context, host *labnet.Host, name string, args ...string) string {
+	t.Helper()
+	out, err := host.Run(ctx, name, args...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return out
+}

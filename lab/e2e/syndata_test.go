@@ -1,0 +1,96 @@
+package e2e
+
+import (
+	"context"
+	"testing"
+	"time"
+
+	"github.com/tandem-mptcp/tandem/lab/house"
+)
+
+const synDataOn = "\toption syn_data 'on'\n"
+
+// TestRequestInSYN looks at the wire: with syn_data the MP_CAPABLE SYN carries
+// header, Connect and the LAN host's first bytes, is acknowledged, and the
+// connection stays MPTCP.
+func TestRequestInSYN(t *testing.T) {
+	t.Parallel()
+	o := sixty()
+	o.CPE = synDataOn
+	h := build(t, o)
+	const hello = "GET / HTTP/1.1\r\nHost: lab\r\nConnection: close\r\n\r\n" // what FirstByte sends
+	const request = 4 + 20                                                   // header and Connect
+	before := up(t, h)
+	const n = 5
+	for range n {
+		if _, err := h.FirstByte(within(t, 10*time.Second), "", house.Server4); err != nil {
+			t.Fatal(err)
+		}
+	}
+	after := up(t, h)
+	if got, want := after.capable-before.capable, uint64(n); got != want {
+		t.Errorf("%d MP_CAPABLE SYNs for %d connections", got, want)
+	}
+	if got, want := after.payload-before.payload, uint64(n*(request+len(hello))); got != want {
+		t.Errorf("SYNs carried %d bytes, want %d: %d of request and %d of the LAN host each", got, want, request, len(hello))
+	}
+	s := status(t, h)
+	if c := s.Concentrators[0].SynData; c.Tried != n || c.Acked != n || c.FellBack != 0 {
+		t.Errorf("data in the SYN: %+v, want %d tried and taken, none fallen back", c, n)
+	}
+	if s.Flows.MPTCP != n {
+		t.Errorf("flows %+v, want %d by MPTCP", s.Flows, n)
+	}
+	if err := h.Download(within(t, 60*time.Second), "", house.Server4, 10<<20); err != nil {
+		t.Errorf("10 MB over a connection with data in the SYN: %v", err)
+	}
+}
+
+type synCount struct{ capable, payload uint64 }
+
+// up counts the SYNs that left the cpe on both lines.
+func up(t *testing.T, h *house.House) (c synCount) {
+	t.Helper()
+	for _, l := range h.Links() {
+		s, err := l.Stats()
+		if err != nil {
+			t.Fatal(err)
+		}
+		c.capable += s.Up.CapableSYNs
+		c.payload += s.Up.CapableSYNPayload
+	}
+	return c
+}
+
+// TestSYNDataRefused turns the concentrator's kernel off SYN data: after the
+// detection, connections are bonded all the same.
+func TestSYNDataRefused(t *testing.T) {
+	t.Parallel()
+	o := sixty()
+	o.CPE = synDataOn
+	h := build(t, o)
+	ctx := within(t, 60*time.Second)
+	run(t, ctx, h.Host("core"), "sysctl", "-qw", "net.ipv4.tcp_fastopen=0")
+	fetch := func(ctx context.Context) {
+		t.Helper()
+		if _, err := h.FirstByte(ctx, "", house.Server4); err != nil {
+			t.Fatal(err)
+		}
+	}
+	fetch(ctx) // pays with MPTCP, and teaches
+	learnt := status(t, h)
+	if c := learnt.Concentrators[0].SynData; c.Tried != 1 || c.Acked != 0 {
+		t.Fatalf("data in the SYN: %+v, want one try, not taken", c)
+	}
+	const n = 10
+	for range n {
+		fetch(ctx)
+	}
+	s := status(t, h)
+	if got := s.Flows.MPTCP - learnt.Flows.MPTCP; got != n {
+		t.Errorf("%d of %d connections by MPTCP after the detection", got, n)
+	}
+	if c := s.Concentrators[0].SynData; c.Tried != 1 {
+		t.Errorf("data in the SYN: %+v, want no further try", c)
+	}
+}

@@ -1,0 +1,53 @@
+package house
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+)
+
+func (h *House) concentratorFile() string { return filepath.Join(h.Dir, "concentrator.toml") }
+func (h *House) cpeDir() string           { return filepath.Join(h.Dir, "config") }
+
+// WriteConcentrator writes the concentrator's configuration: the lines' own
+// addresses are its client; top and tables are added.
+func (h *House) WriteConcentrator(top, tables string) error {
+	text := fmt.Sprintf(`listen = ["%s:5124", "[%s]:5124"]
+control = %q
+%s
+
+[[client]]
+name = "house"
+sources = ["198.51.100.0/24", "2001:db8::/32"]
+
+%s
+`, Concentrator4, Concentrator6, filepath.Join(h.Dir, "concentrator.sock"), top, tables)
+	return os.WriteFile(h.concentratorFile(), []byte(text), 0o600)
+}
+
+// Addresses of the concentrator.
+const (
+	Concentrator4 = "203.0.113.1"
+	Concentrator6 = "2001:db8:f::1"
+)
+
+// WriteCPE writes the CPE's UCI file: both lines, the concentrator, the LAN
+// hosts that bypass; main and sections are added.
+func (h *House) WriteCPE(main, sections string) error {
+	var b strings.Builder
+	fmt.Fprintf(&b, "config tandem 'main'\n\toption enabled '1'\n\tlist lan 'lan'\n%s\n", main)
+	fmt.Fprintf(&b, "config concentrator 'vm'\n\tlist address '%s'\n\n", Concentrator4)
+	for i, w := range h.Spec().WANs {
+		role := "secondary"
+		if i == 0 {
+			role = "primary"
+		}
+		fmt.Fprintf(&b, "config wan '%s'\n\toption device '%s'\n\toption role '%s'\n\n", w.Name, w.Name, role)
+	}
+	fmt.Fprintf(&b, "config bypass\n\tlist host '%s'\n\tlist host '%s'\n\tlist host '%s'\n\n%s\n", Direct4, Direct6, DirectLTE4, sections)
+	if err := os.MkdirAll(h.cpeDir(), 0o755); err != nil {
+		return err
+	}
+	return os.WriteFile(filepath.Join(h.cpeDir(), "tandem"), []byte(b.String()), 0o600)
+}

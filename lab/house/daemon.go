@@ -1,0 +1,121 @@
+package house
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"strings"
+	"sync"
+	"syscall"
+	"time"
+
+	labnet "github.com/tandem-mptcp/tandem/lab/net"
+	"github.com/tandem-mptcp/tandem/shared/control"
+)
+
+// Daemon is one of the two, running.
+type Daemon struct {
+	Log    *Log
+	Socket string // control socket
+
+	cmd   *exec.Cmd
+	ended chan struct{}
+	err   error
+}
+
+// start runs a daemon and waits until its control socket answers.
+func start(ctx context.Context, host *labnet.Host, base string, args ...string) (*Daemon, error) {
+	d := &Daemon{Log: new(Log), Socket: base + ".sock", ended: make(chan struct{})}
+	d.cmd = host.Command(context.WithoutCancel(ctx), args[0], args[1:]...)
+	d.cmd.Stdout, d.cmd.Stderr = d.Log, d.Log
+	if err := d.cmd.Start(); err != nil {
+		return nil, err
+	}
+	go func() { d.err = d.cmd.Wait(); close(d.ended) }()
+	ctx, cancel := context.WithTimeout(ctx, 15*time.Second)
+	defer cancel()
+	for {
+		if _, err := control.Call(d.Socket, "status"); err == nil {
+			return d, nil
+		}
+		select {
+		case <-d.ended:
+			return d, fmt.Errorf("%s ended at once: %v\n%s", args[0], d.err, d.Log)
+		case <-ctx.Done():
+			return d, fmt.Errorf("%s does not serve: %w\n%s", args[0], ctx.Err(), d.Log)
+		case <-time.After(5 * time.Millisecond):
+		}
+	}
+}
+
+// PID is the daemon's process.
+func (d *Daemon) PID() int { return d.cmd.Process.Pid }
+
+// Signal sends a signal.
+func (d *Daemon) Signal(s syscall.Signal) error { return d.cmd.Process.Signal(s) }
+
+// Wait waits for the process to end.
+func (d *Daemon) Wait(limit time.Duration) error {
+	select {
+	case <-d.ended:
+		return d.err
+	case <-time.After(limit):
+		return fmt.Errorf("process %d still runs after %s", d.PID(), limit)
+	}
+}
+
+// Stop ends the daemon as a service manager would: SIGTERM, and SIGKILL to
+// what is left after limit. A daemon that ended before is fine.
+func (d *Daemon) Stop(limit time.Duration) error {
+	_ = d.Signal(syscall.SIGCONT)
+	_ = d.Signal(syscall.SIGTERM)
+	select {
+	case <-d.ended:
+		return nil
+	case <-time.After(limit):
+	}
+	_ = d.cmd.Process.Kill()
+	<-d.ended
+	return fmt.Errorf("process %d did not stop within %s", d.PID(), limit)
+}
+
+// Kill ends the daemon without a chance to clean up.
+func (d *Daemon) Kill() error {
+	if err := d.cmd.Process.Kill(); err != nil && !errors.Is(err, os.ErrProcessDone) {
+		return err
+	}
+	<-d.ended
+	return nil
+}
+
+// Log keeps what a daemon printed.
+type Log struct {
+	mu  sync.Mutex
+	buf bytes.Buffer
+}
+
+func (l *Log) Write(b []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.buf.Write(b)
+}
+
+// String returns all of it.
+func (l *Log) String() string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.buf.String()
+}
+
+// Count returns in how many lines text occurs.
+func (l *Log) Count(text string) (n int) {
+	for _, line := range strings.Split(l.String(), "\n") {
+		if strings.Contains(line, text) {
+			n++
+		}
+	}
+	return n
+}

@@ -1,0 +1,167 @@
+// Package house puts Tandem into the lab: both daemons as real processes in
+// their namespaces, servers behind them, and the programs of a LAN host. The
+// demo, the benchmarks and the end-to-end tests all live in it.
+package house
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"os"
+	"path/filepath"
+	"time"
+
+	labnet "github.com/tandem-mptcp/tandem/lab/net"
+	"github.com/tandem-mptcp/tandem/lab/servers"
+)
+
+// Options say which house to build.
+type Options struct {
+	Spec     labnet.Spec
+	Binaries string // folder of tandem-cpe and tandem-concentrator
+
+	CPE          string // more lines for section tandem 'main' of the CPE's UCI file
+	CPESections  string // more sections
+	Concentrator string // more lines for the concentrator's TOML file, before its tables
+	Tables       string // more tables
+}
+
+// House is a running lab with both daemons.
+type House struct {
+	*labnet.Lab
+	Dir          string // configuration, sockets and logs
+	CPE          *Daemon
+	Concentrator *Daemon
+
+	options   Options
+	listeners []net.Listener
+}
+
+// Addresses of the servers' host and of the LAN hosts, IPv4 and IPv6.
+const (
+	Server4 = "203.0.113.10"
+	Server6 = "2001:db8:f::10"
+	// Direct is a LAN host that the house's configuration bypasses: what it
+	// does shows the lines without Tandem. By default it uses the DSL line.
+	Direct4, Direct6 = "192.0.2.11", "2001:db8:1::11"
+	// DirectLTE is another, routed over the second line.
+	DirectLTE4 = "192.0.2.12"
+)
+
+// Ports of the servers.
+const (
+	HTTPPort      = 80
+	BannerPort    = 22
+	EchoPort      = 7
+	OneBytePort   = 1
+	AfterEndPort  = 8000 // 10 MB after the client's end
+	ResetPort     = 8001 // reset after 4 bytes
+	ClosedPort    = 8999 // nobody listens
+	AfterEndBytes = 10 << 20
+)
+
+// Build raises the lab, starts the servers, then both daemons, and waits until
+// they serve. Call Close in any case.
+func Build(ctx context.Context, o Options) (*House, error) {
+	lab, err := labnet.Up(o.Spec)
+	if err != nil {
+		return nil, err
+	}
+	h := &House{Lab: lab, options: o}
+	if h.Dir, err = os.MkdirTemp("", "tandem-house-"); err != nil {
+		return h, err
+	}
+	if err := h.serve(); err != nil {
+		return h, err
+	}
+	if err := h.routeDirectLTE(ctx); err != nil {
+		return h, err
+	}
+	if err := h.WriteConcentrator(o.Concentrator, o.Tables); err != nil {
+		return h, err
+	}
+	if err := h.WriteCPE(o.CPE, o.CPESections); err != nil {
+		return h, err
+	}
+	if err := h.StartConcentrator(ctx); err != nil {
+		return h, err
+	}
+	return h, h.StartCPE(ctx)
+}
+
+// StartConcentrator starts the daemon and waits until it serves.
+func (h *House) StartConcentrator(ctx context.Context) (err error) {
+	h.Concentrator, err = start(ctx, h.Host("core"), filepath.Join(h.Dir, "concentrator"),
+		filepath.Join(h.options.Binaries, "tandem-concentrator"), "run", "--config", h.concentratorFile())
+	return err
+}
+
+// StartCPE starts the daemon and waits until it serves.
+func (h *House) StartCPE(ctx context.Context) (err error) {
+	h.CPE, err = start(ctx, h.Host("cpe"), filepath.Join(h.Dir, "cpe"),
+		filepath.Join(h.options.Binaries, "tandem-cpe"), "run", "--config", h.cpeDir(), "--control", filepath.Join(h.Dir, "cpe.sock"))
+	return err
+}
+
+// Close stops the daemons and takes the lab down.
+func (h *House) Close() error {
+	var errs []error
+	for _, d := range []*Daemon{h.CPE, h.Concentrator} {
+		if d != nil {
+			errs = append(errs, d.Stop(10*time.Second))
+		}
+	}
+	for _, l := range h.listeners {
+		l.Close()
+	}
+	errs = append(errs, h.Lab.Down())
+	if h.Dir != "" {
+		errs = append(errs, os.RemoveAll(h.Dir))
+	}
+	return errors.Join(errs...)
+}
+
+// serve starts the servers, on IPv4 and IPv6.
+func (h *House) serve() error {
+	raw := map[int]func(*net.TCPConn){
+		BannerPort: servers.SpeakFirst, EchoPort: servers.Echo, OneBytePort: servers.OneByte,
+		AfterEndPort: servers.AfterEnd(AfterEndBytes), ResetPort: servers.ResetAfter(4),
+	}
+	for _, addr := range []string{Server4, Server6} {
+		l, err := h.Listen(addr, HTTPPort)
+		if err != nil {
+			return err
+		}
+		go servers.HTTP(l)
+		for port, handle := range raw {
+			l, err := h.Listen(addr, port)
+			if err != nil {
+				return err
+			}
+			go servers.Each(l, handle)
+		}
+	}
+	return nil
+}
+
+// Listen opens a listener on the servers' host; Close closes it.
+func (h *House) Listen(addr string, port int) (net.Listener, error) {
+	l, err := h.Host("net").Listen("tcp", net.JoinHostPort(addr, fmt.Sprint(port)))
+	if err == nil {
+		h.listeners = append(h.listeners, l)
+	}
+	return l, err
+}
+
+// routeDirectLTE sends one bypassed LAN host over the second line.
+func (h *House) routeDirectLTE(ctx context.Context) error {
+	if len(h.Spec().WANs) < 2 {
+		return nil
+	}
+	out, err := h.Host("cpe").Command(ctx, "ip", "rule", "add", "from", DirectLTE4, "lookup", "102").CombinedOutput()
+	if err != nil {
+		return fmt.Errorf("route %s over the second line: %w: %s", DirectLTE4, err, out)
+	}
+	return nil
+}
