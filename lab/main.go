@@ -31,6 +31,7 @@ func commands() []command {
 		{"down", "[--name LAB | --all]", "remove a lab, also what a crash left of it", down},
 		{"exec", "[--name LAB] HOST -- CMD…", "run a command on lan, cpe, core or net", execute},
 		{"link", "[--name LAB] LINK FLAGS", "change a link while it runs", link},
+		{"demo", "[--keep] [--json FILE]", "run Tandem's main job and show what it gains", demo},
 		{"status", "[--name LAB] [--json]", "show hosts, links and counters", status},
 	}
 }
@@ -52,7 +53,7 @@ func run(ctx context.Context, args []string) error {
 		fmt.Print(help())
 		return nil
 	}
-	for _, c := range commands() {
+	for _, c := range append(commands(), command{name: "servers", run: serveForever}) {
 		if c.name == args[0] {
 			return c.run(ctx, args[1:])
 		}

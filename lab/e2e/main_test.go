@@ -4,7 +4,6 @@ package e2e
 
 import (
 	"context"
-	"encoding/json"
 	"flag"
 	"fmt"
 	"os"
@@ -15,7 +14,6 @@ import (
 
 	"github.com/tandem-mptcp/tandem/lab/house"
 	labnet "github.com/tandem-mptcp/tandem/lab/net"
-	"github.com/tandem-mptcp/tandem/shared/control"
 )
 
 var binaries = flag.String("binaries", "", "folder with tandem-cpe and tandem-concentrator (default: build them)")
@@ -90,35 +88,10 @@ func sixty() house.Options {
 	}}}
 }
 
-// flows is the part of the CPE's status that tests look at.
-type flows struct {
-	Open     int   `json:"open"`
-	Accepted int64 `json:"accepted"`
-	Relayed  int64 `json:"relayed"`
-	MPTCP    int64 `json:"mptcp"`
-	Direct   int64 `json:"direct"`
-	Refused  int64 `json:"refused"`
-}
-
-type cpeStatus struct {
-	Concentrators []struct {
-		Up      bool `json:"up"`
-		SynData struct {
-			Tried    int64 `json:"tried"`
-			Acked    int64 `json:"acked"`
-			FellBack int64 `json:"fell_back_to_tcp"`
-		} `json:"syn_data"`
-	} `json:"concentrators"`
-	Flows flows `json:"flows"`
-}
-
-func status(t *testing.T, h *house.House) (s cpeStatus) {
+func status(t *testing.T, h *house.House) house.Status {
 	t.Helper()
-	answer, err := control.Call(h.CPE.Socket, "status")
+	s, err := h.Status()
 	if err != nil {
-		t.Fatal(err)
-	}
-	if err := json.Unmarshal(answer, &s); err != nil {
 		t.Fatal(err)
 	}
 	return s

@@ -26,11 +26,22 @@ type Daemon struct {
 	err   error
 }
 
-// start runs a daemon and waits until its control socket answers.
-func start(ctx context.Context, host *labnet.Host, base string, args ...string) (*Daemon, error) {
+// start runs a daemon and waits until its control socket answers. With a
+// logFile it can outlive this process.
+func start(ctx context.Context, host *labnet.Host, base, logFile string, args ...string) (*Daemon, error) {
 	d := &Daemon{Log: new(Log), Socket: base + ".sock", ended: make(chan struct{})}
 	d.cmd = host.Command(context.WithoutCancel(ctx), args[0], args[1:]...)
 	d.cmd.Stdout, d.cmd.Stderr = d.Log, d.Log
+	if logFile != "" { // must outlive us: no pipe, no terminal
+		f, err := os.Create(logFile)
+		if err != nil {
+			return nil, err
+		}
+		defer f.Close()
+		d.cmd.Stdout, d.cmd.Stderr = f, f
+		d.Log.file = logFile
+		d.cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
+	}
 	if err := d.cmd.Start(); err != nil {
 		return nil, err
 	}
@@ -93,8 +104,9 @@ func (d *Daemon) Kill() error {
 
 // Log keeps what a daemon printed.
 type Log struct {
-	mu  sync.Mutex
-	buf bytes.Buffer
+	file string // where it is kept, if not here
+	mu   sync.Mutex
+	buf  bytes.Buffer
 }
 
 func (l *Log) Write(b []byte) (int, error) {
@@ -105,6 +117,13 @@ func (l *Log) Write(b []byte) (int, error) {
 
 // String returns all of it.
 func (l *Log) String() string {
+	if l.file != "" {
+		text, err := os.ReadFile(l.file)
+		if err != nil {
+			return err.Error()
+		}
+		return string(text)
+	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	return l.buf.String()

@@ -10,6 +10,7 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"syscall"
 	"time"
 
 	labnet "github.com/tandem-mptcp/tandem/lab/net"
@@ -92,16 +93,24 @@ func Build(ctx context.Context, o Options) (*House, error) {
 
 // StartConcentrator starts the daemon and waits until it serves.
 func (h *House) StartConcentrator(ctx context.Context) (err error) {
-	h.Concentrator, err = start(ctx, h.Host("core"), filepath.Join(h.Dir, "concentrator"),
+	h.Concentrator, err = start(ctx, h.Host("core"), filepath.Join(h.Dir, "concentrator"), h.logFile("concentrator"),
 		filepath.Join(h.options.Binaries, "tandem-concentrator"), "run", "--config", h.concentratorFile())
 	return err
 }
 
 // StartCPE starts the daemon and waits until it serves.
 func (h *House) StartCPE(ctx context.Context) (err error) {
-	h.CPE, err = start(ctx, h.Host("cpe"), filepath.Join(h.Dir, "cpe"),
+	h.CPE, err = start(ctx, h.Host("cpe"), filepath.Join(h.Dir, "cpe"), h.logFile("cpe"),
 		filepath.Join(h.options.Binaries, "tandem-cpe"), "run", "--config", h.cpeDir(), "--control", filepath.Join(h.Dir, "cpe.sock"))
 	return err
+}
+
+// logFile is where a daemon of a persistent house writes, else empty.
+func (h *House) logFile(name string) string {
+	if !h.options.Spec.Persistent {
+		return ""
+	}
+	return filepath.Join(h.Dir, name+".log")
 }
 
 // Close stops the daemons and takes the lab down.
@@ -122,20 +131,36 @@ func (h *House) Close() error {
 	return errors.Join(errs...)
 }
 
-// serve starts the servers, on IPv4 and IPv6.
+// Leave lets go of a persistent house: lab and daemons stay, program (with
+// args, run on the servers' host) takes the place of the servers.
+func (h *House) Leave(program string, args ...string) error {
+	for _, l := range h.listeners {
+		l.Close()
+	}
+	cmd := h.Host("net").Command(context.Background(), program, args...)
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
+	return cmd.Start()
+}
+
+// serve starts the servers on the servers' host.
 func (h *House) serve() error {
+	return Serve(func(addr string, port int) (net.Listener, error) { return h.Listen(addr, port) })
+}
+
+// Serve starts all servers, on IPv4 and IPv6, on listeners made by listen.
+func Serve(listen func(addr string, port int) (net.Listener, error)) error {
 	raw := map[int]func(*net.TCPConn){
 		BannerPort: servers.SpeakFirst, EchoPort: servers.Echo, OneBytePort: servers.OneByte,
 		AfterEndPort: servers.AfterEnd(AfterEndBytes), ResetPort: servers.ResetAfter(4),
 	}
 	for _, addr := range []string{Server4, Server6} {
-		l, err := h.Listen(addr, HTTPPort)
+		l, err := listen(addr, HTTPPort)
 		if err != nil {
 			return err
 		}
 		go servers.HTTP(l)
 		for port, handle := range raw {
-			l, err := h.Listen(addr, port)
+			l, err := listen(addr, port)
 			if err != nil {
 				return err
 			}

@@ -10,7 +10,7 @@
 // no sysctl, route, rule or firewall of the machine itself.
 //
 // The kernel this runs on needs no netem: each emulated link is a pair of TUN
-// devices and one thread per direction, in a process started for them.
+// devices and a thread, in a process started for them.
 //
 // Reading order: spec.go (what can be asked for), plan.go (what that means on
 // each host), lab.go (Up and Down), linkprocess.go, pipe.go and schedule.go (a link's clock).

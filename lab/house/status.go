@@ -1,0 +1,62 @@
+package house
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"syscall"
+	"time"
+
+	"github.com/tandem-mptcp/tandem/shared/control"
+)
+
+// Status is what the CPE says of itself, as far as labs look at it.
+type Status struct {
+	Concentrators []struct {
+		Up      bool `json:"up"`
+		SynData struct {
+			Tried    int64 `json:"tried"`
+			Acked    int64 `json:"acked"`
+			FellBack int64 `json:"fell_back_to_tcp"`
+		} `json:"syn_data"`
+	} `json:"concentrators"`
+	Flows Flows `json:"flows"`
+}
+
+// Flows counts the CPE's flows.
+type Flows struct {
+	Open     int   `json:"open"`
+	Accepted int64 `json:"accepted"`
+	Relayed  int64 `json:"relayed"`
+	MPTCP    int64 `json:"mptcp"`
+	Direct   int64 `json:"direct"`
+	Refused  int64 `json:"refused"`
+}
+
+// Status asks the CPE.
+func (h *House) Status() (s Status, err error) {
+	answer, err := control.Call(h.CPE.Socket, "status")
+	if err != nil {
+		return s, err
+	}
+	return s, json.Unmarshal(answer, &s)
+}
+
+// ReloadCPE sends SIGHUP and waits until the reload is done.
+func (h *House) ReloadCPE(ctx context.Context) error {
+	before := h.CPE.Log.Count("msg=reloaded")
+	if err := h.CPE.Signal(syscall.SIGHUP); err != nil {
+		return err
+	}
+	for h.CPE.Log.Count("msg=reloaded") == before {
+		if h.CPE.Log.Count("reload refused") > 0 {
+			return fmt.Errorf("reload refused:\n%s", h.CPE.Log)
+		}
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-time.After(5 * time.Millisecond):
+		}
+	}
+	return nil
+}
