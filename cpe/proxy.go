@@ -54,6 +54,7 @@ func (p *proxy) accept(ctx context.Context, l *net.TCPListener) error {
 			}
 			continue
 		}
+		_ = lan.SetKeepAliveConfig(lanKeepAlive)
 		p.counters.accepted.Add(1)
 		p.counters.setups.Add(1)
 		p.pending.Add(1)
@@ -64,6 +65,10 @@ func (p *proxy) accept(ctx context.Context, l *net.TCPListener) error {
 		}()
 	}
 }
+
+// lanKeepAlive finds LAN hosts that went away, without keeping those that
+// sleep awake.
+var lanKeepAlive = net.KeepAliveConfig{Enable: true, Idle: 120 * time.Second, Interval: 30 * time.Second, Count: 4}
 
 // load is the number of connections held, those being set up included.
 func (p *proxy) load() int { return p.engine.Active() + int(p.counters.setups.Load()) }

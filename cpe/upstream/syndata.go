@@ -57,6 +57,9 @@ func (s *synData) learn(line string, acked, isMPTCP bool) (changed bool) {
 	if acked {
 		s.acked++
 	}
+	// A SYN+ACK that was lost leaves data acknowledged and MPTCP gone: that is
+	// no success.
+	taken := acked && isMPTCP
 	if !isMPTCP {
 		s.fellBack++
 	}
@@ -65,7 +68,7 @@ func (s *synData) learn(line string, acked, isMPTCP bool) (changed bool) {
 		l = new(lineSynData)
 		s.lines[line] = l
 	}
-	if acked {
+	if taken {
 		changed = l.misses > 0
 		l.misses = 0
 		return changed
@@ -85,7 +88,7 @@ func (c *Converter) learnSynData(line string, acked, isMPTCP bool) {
 	if !c.synData.learn(line, acked, isMPTCP) {
 		return
 	}
-	if acked {
+	if acked && isMPTCP {
 		c.log.Info("data in the SYN gets through again", "wan", line)
 	} else {
 		c.log.Warn("data in the SYN was not taken: not sent on this line for a while", "wan", line, "still_mptcp", isMPTCP)

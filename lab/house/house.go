@@ -70,7 +70,8 @@ func Build(ctx context.Context, o Options) (*House, error) {
 		return nil, err
 	}
 	h := &House{Lab: lab, options: o}
-	if h.Dir, err = os.MkdirTemp("", "tandem-house-"); err != nil {
+	h.Dir = filepath.Join(lab.RunDir(), "house")
+	if err := os.MkdirAll(h.Dir, 0o755); err != nil {
 		return h, err
 	}
 	if err := h.serve(); err != nil {
@@ -124,11 +125,7 @@ func (h *House) Close() error {
 	for _, l := range h.listeners {
 		l.Close()
 	}
-	errs = append(errs, h.Lab.Down())
-	if h.Dir != "" {
-		errs = append(errs, os.RemoveAll(h.Dir))
-	}
-	return errors.Join(errs...)
+	return errors.Join(append(errs, h.Lab.Down())...)
 }
 
 // Leave lets go of a persistent house: lab and daemons stay, program (with

@@ -22,32 +22,32 @@ const (
 // rawInfo is struct mptcp_info. All fields are naturally aligned, so the
 // layout is the same on every architecture.
 type rawInfo struct {
-	subflows           uint8
-	addAddrSignal      uint8
-	addAddrAccepted    uint8
-	subflowsMax        uint8
-	addAddrSignalMax   uint8
-	addAddrAcceptedMax uint8
-	_                  [2]uint8
-	flags              uint32
-	token              uint32
-	writeSeq           uint64
-	sndUna             uint64
-	rcvNxt             uint64
-	localAddrUsed      uint8
-	localAddrMax       uint8
-	csumEnabled        uint8
-	_                  uint8
-	retransmits        uint32 // from here on: Linux 6.5
-	bytesRetrans       uint64
-	bytesSent          uint64
-	bytesReceived      uint64
-	bytesAcked         uint64
-	subflowsTotal      uint8 // Linux 6.8
-	_                  [3]uint8
-	lastDataSent       uint32 // milliseconds; the last three: Linux 6.10
-	lastDataRecv       uint32
-	lastAckRecv        uint32
+	subflows        uint8
+	addAddrSignal   uint8
+	addAddrAccepted uint8
+	subflowsMax     uint8
+	_               uint8 // addAddrSignalMax
+	_               uint8 // addAddrAcceptedMax
+	_               [2]uint8
+	flags           uint32
+	token           uint32
+	writeSeq        uint64
+	sndUna          uint64
+	rcvNxt          uint64
+	_               uint8 // localAddrUsed
+	_               uint8 // localAddrMax
+	csumEnabled     uint8
+	_               uint8
+	retransmits     uint32 // from here on: Linux 6.5
+	bytesRetrans    uint64
+	bytesSent       uint64
+	bytesReceived   uint64
+	bytesAcked      uint64
+	subflowsTotal   uint8 // Linux 6.8
+	_               [3]uint8
+	lastDataSent    uint32 // milliseconds; the last three: Linux 6.10
+	lastDataRecv    uint32
+	lastAckRecv     uint32
 }
 
 // infoSize516 is what struct mptcp_info had in Linux 5.16; less is no answer.
@@ -58,7 +58,7 @@ const infoSize516 = int(unsafe.Offsetof(rawInfo{}.retransmits))
 type rawSubflowData struct {
 	size        uint32
 	numSubflows uint32
-	sizeKernel  uint32
+	_           uint32 // sizeKernel
 	sizeUser    uint32
 }
 
@@ -77,15 +77,15 @@ type rawSubflowInfo [8 + 256]byte
 // rawFullInfo is struct mptcp_full_info. The two pointers are 64 bits wide on
 // every architecture.
 type rawFullInfo struct {
-	sizeTCPInfoKernel uint32
-	sizeTCPInfoUser   uint32
-	sizeSfInfoKernel  uint32
-	sizeSfInfoUser    uint32
-	numSubflows       uint32
-	sizeArraysUser    uint32
-	subflowInfo       uint64
-	tcpInfo           uint64
-	info              rawInfo
+	_                uint32 // sizeTCPInfoKernel
+	sizeTCPInfoUser  uint32
+	sizeSfInfoKernel uint32
+	sizeSfInfoUser   uint32
+	numSubflows      uint32
+	sizeArraysUser   uint32
+	subflowInfo      uint64
+	tcpInfo          uint64
+	_                rawInfo // the same as MPTCP_INFO
 }
 
 // The sizes of Linux 6.18, checked when compiling.
