@@ -61,7 +61,7 @@ func TestFirstByte(t *testing.T) {
 			o.CPE = "\toption syn_data '" + synData + "'\n"
 			h := build(t, o)
 			ctx := within(t, time.Minute)
-			const n = 20
+			const n, roundTrip = 20, 60 * time.Millisecond
 			var tandem, direct []time.Duration
 			for range n {
 				for _, way := range []struct {
@@ -78,10 +78,12 @@ func TestFirstByte(t *testing.T) {
 			first := tandem[0]
 			mt, md := median(tandem), median(direct)
 			t.Logf("median of %d: direct %v, Tandem %v (its very first connection %v)", n, md, mt, first)
-			if mt > md+2*time.Millisecond {
-				t.Errorf("median first byte %v, direct %v: want at most 2 ms more", mt, md)
+			// How few milliseconds it adds depends on how busy the machine is
+			// (make bench has the figure); that it adds no round trip does not.
+			if mt > md+roundTrip/4 {
+				t.Errorf("median first byte %v, direct %v: a round trip is %v", mt, md, roundTrip)
 			}
-			if first > md+10*time.Millisecond {
+			if first > md+roundTrip/2 {
 				t.Errorf("the very first connection took %v, direct %v", first, md)
 			}
 		})

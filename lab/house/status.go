@@ -60,3 +60,24 @@ func (h *House) ReloadCPE(ctx context.Context) error {
 	}
 	return nil
 }
+
+// ConcentratorStatus is what the concentrator says of itself.
+type ConcentratorStatus struct {
+	Open      int   `json:"open"`
+	Pending   int   `json:"pending"`
+	Accepted  int64 `json:"accepted"`
+	Relayed   int64 `json:"relayed"`
+	Refused   int64 `json:"refused"`
+	Malformed int64 `json:"malformed"`
+	Failed    int64 `json:"failed"`
+	Overload  int64 `json:"overload"`
+}
+
+// ConcentratorStatus asks the concentrator.
+func (h *House) ConcentratorStatus() (s ConcentratorStatus, err error) {
+	answer, err := control.Call(h.Concentrator.Socket, "status")
+	if err != nil {
+		return s, err
+	}
+	return s, json.Unmarshal(answer, &s)
+}
