@@ -238,6 +238,11 @@ func TestDrain(t *testing.T) {
 	a.client.Close()
 	a.server.Close()
 	a.end(t)
+	for deadline := time.Now().Add(20 * time.Second); e.Active() > 1; runtime.Gosched() {
+		if time.Now().After(deadline) {
+			t.Fatalf("%d active, want 1", e.Active())
+		}
+	}
 	cancel()
 	if got := <-aborted; got != 1 {
 		t.Errorf("aborted %d flows, want 1", got)
