@@ -38,7 +38,7 @@ func run(o options, stderr io.Writer) error {
 		return fmt.Errorf("this kernel offers no MPTCP path manager (OpenWrt 24.10 or newer has it): %w", err)
 	}
 	defer pm.Close()
-	lines, err := uplink.NewTracker(log, pm, cfg.WANs)
+	lines, err := uplink.NewTracker(log, pm, cfg)
 	if err != nil {
 		return err
 	}
@@ -109,13 +109,13 @@ func (d *cpe) tryReload() error {
 		return errors.New("options port and control take effect at a restart only")
 	}
 	lines := d.proxy.lines
-	if err := lines.Configure(cfg.WANs); err != nil {
-		return errors.Join(err, lines.Configure(old.config.WANs))
+	if err := lines.Configure(cfg); err != nil {
+		return errors.Join(err, lines.Configure(old.config))
 	}
 	next := newSettings(d.log, cfg, old, lines)
 	if err := d.interception.apply(next); err != nil {
 		next.retire(old)
-		return errors.Join(err, lines.Configure(old.config.WANs))
+		return errors.Join(err, lines.Configure(old.config))
 	}
 	d.proxy.settings.Store(next)
 	old.retire(next)

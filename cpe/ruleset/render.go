@@ -56,10 +56,14 @@ func Render(c *config.Config, f policy.Facts, mode Mode) string {
 	}
 
 `, c.Port, MarkMask, MarkDeliver)
-	// Resets that belong to no socket carry no mark and are not counted.
+	// The kernel's resets for packets of subflows that are gone belong to no
+	// socket and carry no mark; they get it here, so that routing and other
+	// programs' rules treat them as the rest.
 	b.WriteString("\tchain output {\n\t\ttype filter hook output priority mangle; policy accept;\n")
 	for _, ip := range families() {
-		fmt.Fprintf(&b, "\t\t%s daddr @concentrator%s tcp dport @concentrator_port tcp flags & rst == 0 meta mark & %#x != %#x counter name unmarked\n",
+		fmt.Fprintf(&b, "\t\t%s daddr @concentrator%s tcp dport @concentrator_port tcp flags & rst != 0 meta mark & %#x == 0 meta mark set meta mark | %#x\n",
+			ip.keyword, ip.number, MarkMask, MarkOwn)
+		fmt.Fprintf(&b, "\t\t%s daddr @concentrator%s tcp dport @concentrator_port meta mark & %#x != %#x counter name unmarked\n",
 			ip.keyword, ip.number, MarkMask, MarkOwn)
 	}
 	b.WriteString("\t}\n}\n")

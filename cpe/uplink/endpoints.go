@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"net/netip"
 	"slices"
 
 	"github.com/tandem-mptcp/tandem/cpe/config"
@@ -45,11 +44,14 @@ func (e *endpoints) open() error {
 // sync adds what is missing and removes what is gone. When no line is up it
 // removes nothing: a connection that waits out a short break of its only path
 // survives, one whose subflow was taken away does not.
-func (e *endpoints) sync(wans []WAN) error {
+//
+// Lines get endpoints of the families in which a concentrator can be reached
+// only: the kernel holds no more than eight (Linux 6.18).
+func (e *endpoints) sync(wans []WAN, to []config.Concentrator) error {
 	var want []mptcp.Endpoint
 	for _, w := range wans {
 		if w.Up {
-			want = append(want, endpointsOf(w)...)
+			want = append(want, endpointsOf(w, to)...)
 		}
 	}
 	present, err := e.pm.Endpoints()
@@ -81,15 +83,18 @@ func (e *endpoints) sync(wans []WAN) error {
 // ownedFlags are those sync sets and compares.
 const ownedFlags = mptcp.FlagSubflow | mptcp.FlagBackup
 
-func endpointsOf(w WAN) []mptcp.Endpoint {
+func endpointsOf(w WAN, to []config.Concentrator) []mptcp.Endpoint {
 	flags := mptcp.FlagSubflow
 	if w.Role == config.Standby {
 		flags |= mptcp.FlagBackup
 	}
 	var eps []mptcp.Endpoint
-	for _, dst := range []netip.Addr{netip.IPv4Unspecified(), netip.IPv6Unspecified()} {
-		if a, ok := w.Source(dst); ok {
-			eps = append(eps, mptcp.Endpoint{Addr: a, IfIndex: w.Index, Flags: flags})
+	for _, c := range to {
+		for _, dst := range c.Addresses {
+			a, ok := w.Source(dst)
+			if ok && !slices.ContainsFunc(eps, func(e mptcp.Endpoint) bool { return e.Addr == a }) {
+				eps = append(eps, mptcp.Endpoint{Addr: a, IfIndex: w.Index, Flags: flags})
+			}
 		}
 	}
 	return eps

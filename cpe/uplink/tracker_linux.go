@@ -28,16 +28,16 @@ type Tracker struct {
 	changed   chan struct{}
 
 	mu         sync.Mutex // guards configured; held over a refresh
-	configured []config.WAN
+	configured *config.Config
 }
 
 // NewTracker looks at the lines once and sets the endpoints accordingly.
-func NewTracker(log *slog.Logger, pm PathManager, wans []config.WAN) (*Tracker, error) {
+func NewTracker(log *slog.Logger, pm PathManager, c *config.Config) (*Tracker, error) {
 	t := &Tracker{log: log, endpoints: &endpoints{pm: pm, log: log}, changed: make(chan struct{}, 1)}
 	if err := t.endpoints.open(); err != nil {
 		return nil, err
 	}
-	return t, t.Configure(wans)
+	return t, t.Configure(c)
 }
 
 // WANs returns the lines as they are now, in the order of the configuration.
@@ -50,11 +50,11 @@ func (t *Tracker) Facts() policy.Facts { return *t.facts.Load() }
 // Changed receives when Facts has changed since it was last received from.
 func (t *Tracker) Changed() <-chan struct{} { return t.changed }
 
-// Configure replaces the set of lines.
-func (t *Tracker) Configure(wans []config.WAN) error {
+// Configure takes the lines of another configuration.
+func (t *Tracker) Configure(c *config.Config) error {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	t.configured = slices.Clone(wans)
+	t.configured = c
 	return t.refresh()
 }
 
@@ -142,8 +142,8 @@ func goDrain[T any](wg *sync.WaitGroup, ch <-chan T) {
 
 // refresh reads all lines and brings the endpoints in line with them.
 func (t *Tracker) refresh() error {
-	wans := make([]WAN, 0, len(t.configured))
-	for _, c := range t.configured {
+	wans := make([]WAN, 0, len(t.configured.WANs))
+	for _, c := range t.configured.WANs {
 		w, err := look(c)
 		if err != nil {
 			return err
@@ -164,7 +164,11 @@ func (t *Tracker) refresh() error {
 		default:
 		}
 	}
-	return t.endpoints.sync(wans)
+	// What the kernel does not take costs a subflow, not the connection.
+	if err := t.endpoints.sync(wans, t.configured.Concentrators); err != nil {
+		t.log.Warn("not all lines have an MPTCP endpoint", "err", err)
+	}
+	return nil
 }
 
 func logChanges(log *slog.Logger, old, wans []WAN) {
