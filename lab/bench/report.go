@@ -38,10 +38,21 @@ type Report struct {
 	WithoutWorst float64 `json:"concentrator_gone_worst_ms"`
 	BackAfter    float64 `json:"concentrator_back_ms"`
 
+	BondedDown Bonded `json:"bonded_down"`
+	BondedUp   Bonded `json:"bonded_up"`
+
 	// Descriptors and resident memory after all flows have ended.
 	FDsBefore [2]int `json:"descriptors_before"` // CPE, concentrator
 	FDsAfter  [2]int `json:"descriptors_after"`
 	RSS       [2]int `json:"rss_kb_after"`
+}
+
+// Bonded is the goodput of one connection in Mbit/s.
+type Bonded struct {
+	DSL      float64 `json:"dsl_mbit"`
+	LTE      float64 `json:"lte_mbit"`
+	Tandem   float64 `json:"tandem_mbit"`
+	Fraction float64 `json:"fraction"` // of the sum of both alone
 }
 
 // Markdown writes the report as a section of docs/performance.md.
@@ -62,6 +73,13 @@ Written by `+"`make bench`"+` on %s; %s. Both ends, hosts, servers and the emula
 | concentrator stopped: worst new connection, ms | %.0f | | 10 |
 | concentrator back: first connection through it after, ms | %.0f | | 1 |
 
+One connection over the house's two lines (DSL 20/5 Mbit/s, 15 ms one way; LTE 50/20 Mbit/s, 30 ms; queues of one bandwidth-delay product), Mbit/s of payload; 20 s alone, 60 s over both:
+
+| | DSL alone | LTE alone | Tandem | of the sum |
+|---|---|---|---|---|
+| download | %.1f | %.1f | %.1f | %.3f |
+| upload | %.1f | %.1f | %.1f | %.3f |
+
 After the %d short connections had ended: descriptors %d (CPE) and %d (concentrator), before %d and %d; resident memory %.1f and %.1f MB.
 `, r.Date, r.Machine,
 		r.ShortTandem.Parallel, r.ShortTandem.PerSecond, r.ShortDirect.PerSecond, r.ShortTandem.Connections,
@@ -70,6 +88,8 @@ After the %d short connections had ended: descriptors %d (CPE) and %d (concentra
 		r.DownTandem, r.DownDirect, r.Rounds, r.UpTandem, r.UpDirect, r.Rounds,
 		r.FirstByte, r.FirstByteDirect, r.FirstBytes, r.FirstByteSYNData, r.FirstBytes,
 		r.WithoutWorst, r.BackAfter,
+		r.BondedDown.DSL, r.BondedDown.LTE, r.BondedDown.Tandem, r.BondedDown.Fraction,
+		r.BondedUp.DSL, r.BondedUp.LTE, r.BondedUp.Tandem, r.BondedUp.Fraction,
 		r.ShortTandem.Connections, r.FDsAfter[0], r.FDsAfter[1], r.FDsBefore[0], r.FDsBefore[1],
 		float64(r.RSS[0])/1024, float64(r.RSS[1])/1024)
 }

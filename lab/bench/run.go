@@ -24,7 +24,7 @@ type Options struct {
 
 const firstBytes = 20
 
-// Run measures everything. It takes a minute or two.
+// Run measures everything. It takes some four minutes.
 func Run(ctx context.Context, o Options) (r Report, err error) {
 	r = Report{Date: today(), Machine: machine(), Rounds: o.Rounds, FirstBytes: firstBytes}
 	for _, part := range []struct {
@@ -36,6 +36,7 @@ func Run(ctx context.Context, o Options) (r Report, err error) {
 			{Name: "dsl", Link: labnet.Symmetric(50e6, 20e6, 30*time.Millisecond)},
 			{Name: "lte", Link: labnet.Symmetric(50e6, 20e6, 30*time.Millisecond)},
 		}}, latency},
+		{labnet.Spec{}, bonded},
 	} {
 		h, err := house.Build(ctx, house.Options{Spec: part.spec, Binaries: o.Binaries})
 		if err == nil {
@@ -143,6 +144,35 @@ func latency(ctx context.Context, h *house.House, o Options, r *Report) error {
 			return nil
 		}
 	}
+}
+
+// bonded compares one connection over both lines of the usual house (DSL 20/5
+// Mbit/s, 15 ms; LTE 50/20 Mbit/s, 30 ms) with one over each alone.
+func bonded(ctx context.Context, h *house.House, o Options, r *Report) error {
+	for _, m := range []struct {
+		name string
+		rate func(context.Context, string, time.Duration, func(int64)) (float64, error)
+		to   *Bonded
+	}{{"download", h.DownRate, &r.BondedDown}, {"upload", h.UpRate, &r.BondedUp}} {
+		for _, part := range []struct {
+			name, source string
+			d            time.Duration
+			to           *float64
+		}{
+			{"DSL alone", house.Direct4, 20 * time.Second, &m.to.DSL},
+			{"LTE alone", house.DirectLTE4, 20 * time.Second, &m.to.LTE},
+			{"both", "", 60 * time.Second, &m.to.Tandem},
+		} {
+			o.Say(fmt.Sprintf("%s, %s, %s", m.name, part.name, part.d))
+			bits, err := m.rate(ctx, part.source, part.d, nil)
+			if err != nil {
+				return err
+			}
+			*part.to = bits / 1e6
+		}
+		m.to.Fraction = m.to.Tandem / (m.to.DSL + m.to.LTE)
+	}
+	return nil
 }
 
 func firstByte(ctx context.Context, h *house.House, source string, to *[]float64) error {
