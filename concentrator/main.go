@@ -4,14 +4,13 @@
 package main
 
 import (
-	"errors"
 	"flag"
 	"fmt"
 	"io"
 	"os"
 
 	"github.com/tandem-mptcp/tandem/concentrator/config"
-	"github.com/tandem-mptcp/tandem/shared/control"
+	"github.com/tandem-mptcp/tandem/shared/cli"
 )
 
 // version is set by the linker.
@@ -44,50 +43,20 @@ type options struct {
 }
 
 func command(args []string, stdout, stderr io.Writer) int {
-	name := "help"
-	if len(args) > 0 {
-		name, args = args[0], args[1:]
-	}
-	fs := flag.NewFlagSet(name, flag.ContinueOnError)
-	fs.SetOutput(io.Discard)
 	var o options
-	fs.StringVar(&o.configFile, "config", config.DefaultPath, "")
-	fs.StringVar(&o.controlPath, "control", "", "")
-	fs.BoolVar(&o.json, "json", false, "")
-	if err := fs.Parse(args); errors.Is(err, flag.ErrHelp) {
-		name = "help"
-	} else if err != nil {
-		fmt.Fprintf(stderr, "tandem-concentrator %s: %v; see tandem-concentrator help\n", name, err)
-		return 2
-	} else if fs.NArg() > 0 {
-		fmt.Fprintf(stderr, "tandem-concentrator %s: unexpected argument %q; see tandem-concentrator help\n", name, fs.Arg(0))
-		return 2
-	}
-	var err error
-	switch name {
-	case "help", "--help", "-h":
-		fmt.Fprint(stdout, usage)
-	case "version", "--version":
-		fmt.Fprintln(stdout, "tandem-concentrator", version)
-	case "run":
-		err = run(o, stderr)
-	case "validate":
-		err = validate(o, stdout)
-	case "status":
-		err = status(o, stdout)
-	default:
-		fmt.Fprintf(stderr, "tandem-concentrator: unknown command %q\n\n%s", name, usage)
-		return 2
-	}
-	switch {
-	case err == nil:
-		return 0
-	case errors.Is(err, control.ErrNotRunning):
-		fmt.Fprintln(stderr, "tandem-concentrator:", err)
-		return 3
-	}
-	fmt.Fprintln(stderr, "tandem-concentrator:", err)
-	return 1
+	return cli.Program{
+		Name: "tandem-concentrator", Version: version, Usage: usage,
+		Flags: func(fs *flag.FlagSet) {
+			fs.StringVar(&o.configFile, "config", config.DefaultPath, "")
+			fs.StringVar(&o.controlPath, "control", "", "")
+			fs.BoolVar(&o.json, "json", false, "")
+		},
+		Command: map[string]func() error{
+			"run":      func() error { return run(o, stderr) },
+			"validate": func() error { return validate(o, stdout) },
+			"status":   func() error { return status(o, stdout) },
+		},
+	}.Run(args, stdout, stderr)
 }
 
 func validate(o options, stdout io.Writer) error {

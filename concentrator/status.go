@@ -1,7 +1,6 @@
 package main
 
 import (
-	"encoding/json"
 	"fmt"
 	"io"
 	"os"
@@ -42,18 +41,12 @@ func status(o options, stdout io.Writer) error {
 	if err != nil {
 		return err
 	}
-	answer, err := control.Call(path, "status")
+	r, err := control.Ask[report](path, "status")
 	if err != nil {
 		return err
 	}
-	var r report
-	if err := json.Unmarshal(answer, &r); err != nil {
-		return fmt.Errorf("the daemon answers something else than expected: %w", err)
-	}
 	if o.json {
-		enc := json.NewEncoder(stdout)
-		enc.SetIndent("", "  ")
-		return enc.Encode(r)
+		return control.PrintJSON(stdout, r)
 	}
 	w := tabwriter.NewWriter(stdout, 0, 0, 2, ' ', 0)
 	fmt.Fprintf(w, "tandem-concentrator %s, pid %d\n\n", r.Version, r.PID)

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"encoding/json"
 	"fmt"
 	"io"
 	"os"
@@ -82,18 +81,12 @@ func (d *cpe) status() report {
 
 // status asks the running daemon.
 func status(o options, stdout io.Writer) error {
-	answer, err := control.Call(o.control(), "status")
+	r, err := control.Ask[report](o.control(), "status")
 	if err != nil {
 		return err
 	}
-	var r report
-	if err := json.Unmarshal(answer, &r); err != nil {
-		return fmt.Errorf("the daemon answers something else than expected: %w", err)
-	}
 	if o.json {
-		enc := json.NewEncoder(stdout)
-		enc.SetIndent("", "  ")
-		return enc.Encode(r)
+		return control.PrintJSON(stdout, r)
 	}
 	r.print(stdout)
 	return nil

@@ -2,7 +2,6 @@ package house
 
 import (
 	"context"
-	"encoding/json"
 	"fmt"
 	"syscall"
 	"time"
@@ -34,12 +33,8 @@ type Flows struct {
 }
 
 // Status asks the CPE.
-func (h *House) Status() (s Status, err error) {
-	answer, err := control.Call(h.CPE.Socket, "status")
-	if err != nil {
-		return s, err
-	}
-	return s, json.Unmarshal(answer, &s)
+func (h *House) Status() (Status, error) {
+	return control.Ask[Status](h.CPE.Socket, "status")
 }
 
 // ReloadCPE sends SIGHUP and waits until the reload is done.
@@ -74,10 +69,6 @@ type ConcentratorStatus struct {
 }
 
 // ConcentratorStatus asks the concentrator.
-func (h *House) ConcentratorStatus() (s ConcentratorStatus, err error) {
-	answer, err := control.Call(h.Concentrator.Socket, "status")
-	if err != nil {
-		return s, err
-	}
-	return s, json.Unmarshal(answer, &s)
+func (h *House) ConcentratorStatus() (ConcentratorStatus, error) {
+	return control.Ask[ConcentratorStatus](h.Concentrator.Socket, "status")
 }

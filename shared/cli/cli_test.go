@@ -1,0 +1,55 @@
+package cli
+
+import (
+	"bytes"
+	"errors"
+	"flag"
+	"fmt"
+	"strings"
+	"testing"
+
+	"github.com/tandem-mptcp/tandem/shared/control"
+)
+
+func TestRun(t *testing.T) {
+	var config string
+	p := Program{
+		Name: "prog", Version: "1.2", Usage: "usage: prog\n",
+		Flags: func(fs *flag.FlagSet) { fs.StringVar(&config, "config", "default", "") },
+		Command: map[string]func() error{
+			"good": func() error { return nil },
+			"bad":  func() error { return errors.New("file x:3: no") },
+			"off":  func() error { return fmt.Errorf("%w (no answer)", control.ErrNotRunning) },
+		},
+	}
+	for _, tt := range []struct {
+		args     string
+		status   int
+		out, err string // parts
+		config   string
+	}{
+		{args: "", out: "usage: prog"},
+		{args: "help", out: "usage: prog"},
+		{args: "good --help", out: "usage: prog"},
+		{args: "--version", out: "prog 1.2"},
+		{args: "good", config: "default"},
+		{args: "good --config x", config: "x"},
+		{args: "good --config", status: Misused, err: "prog good: flag needs an argument"},
+		{args: "good --colour", status: Misused, err: "see prog help"},
+		{args: "good more", status: Misused, err: `unexpected argument "more"`},
+		{args: "ugly", status: Misused, err: `unknown command "ugly"`},
+		{args: "bad", status: Failed, err: "prog: file x:3: no"},
+		{args: "off", status: NotRunning, err: "not running"},
+	} {
+		var out, errs bytes.Buffer
+		if got := p.Run(strings.Fields(tt.args), &out, &errs); got != tt.status {
+			t.Errorf("%q: exit status %d, want %d", tt.args, got, tt.status)
+		}
+		if !strings.Contains(out.String(), tt.out) || !strings.Contains(errs.String(), tt.err) || tt.err == "" && errs.Len() > 0 {
+			t.Errorf("%q: printed %q and %q", tt.args, &out, &errs)
+		}
+		if tt.config != "" && config != tt.config {
+			t.Errorf("%q: config %q", tt.args, config)
+		}
+	}
+}
