@@ -1,193 +1,126 @@
 package e2e
 
 import (
-	"context"
 	"fmt"
-	"regexp"
-	"strconv"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
-	"github.com/tandem-mptcp/tandem/cpe/ruleset"
 	"github.com/tandem-mptcp/tandem/lab/house"
 	labnet "github.com/tandem-mptcp/tandem/lab/net"
 )
 
-// TestOwnMark watches all TCP that either daemon's host sends, on all of eight
-// lines: each packet has the daemons' mark, so no rule can ever mistake it for
-// traffic to be intercepted.
-func TestOwnMark(t *testing.T) {
+// guard counts what leaves a host by TCP from or to the Convert port without
+// the mark of a Tandem daemon; in core, also what goes to the servers.
+const guard = `table inet tandem-guard {
+	counter unmarked {}
+	counter marked {}
+	chain output {
+		type filter hook output priority 0;
+		meta mark & 0x30000000 == 0x20000000 tcp dport 5124 counter name marked
+		meta mark & 0x30000000 == 0x20000000 tcp sport 5124 counter name marked
+		meta mark & 0x30000000 == 0x20000000 return
+		tcp dport 5124 counter name unmarked
+		tcp sport 5124 counter name unmarked
+		oifname "net" meta l4proto tcp counter name unmarked
+	}
+}
+`
+
+// TestLoopGuard makes connections of eight subflows, ends them in every way,
+// takes lines away under them, and finds no packet without its mark.
+func TestLoopGuard(t *testing.T) {
 	t.Parallel()
 	h := build(t, house.Options{Spec: labnet.Spec{WANs: labnet.DefaultWANs(labnet.MaxWANs)}})
 	ctx := within(t, 2*time.Minute)
-	hosts := []*labnet.Host{h.Host("cpe"), h.Host("core")}
-	for _, host := range hosts {
-		watchMarks(t, ctx, host)
+	for _, host := range []string{"cpe", "core"} {
+		cmd := h.Host(host).Command(ctx, "nft", "-f", "-")
+		cmd.Stdin = strings.NewReader(guard)
+		if out, err := cmd.CombinedOutput(); err != nil {
+			t.Fatalf("%v: %s", err, out)
+		}
 	}
 
-	held := dial(t, h, house.Server4, house.EchoPort)
-	if err := say(held, "hello\n"); err != nil {
-		t.Fatal(err)
-	}
 	most := 0
-	eventually(t, 20*time.Second, "a connection has 8 subflows", func() bool {
-		most = max(most, subflows(t, ctx, h))
-		return most >= labnet.MaxWANs
-	})
-
-	check := func(name string, f func(*testing.T, *house.House, string)) {
-		for _, server := range []string{house.Server4, house.Server6} {
-			t.Run(name+" "+server, func(t *testing.T) { f(t, h, server) })
+	watch := func(int64) {
+		if n := subflows(t, h); n > most {
+			most = n
 		}
 	}
-	check("server speaks first", serverFirst)
-	check("half-close", halfClose)
-	check("refused", refused)
-	check("server resets", serverResets)
-	check("client resets", clientResets)
-	check("nothing said", nothingSaid)
-	check("both ways at once", bothWays)
-	check("short flows", shortFlows)
-	check("bulk while lines go", bulkWhileLinesGo)
-	if err := say(held, "still there\n"); err != nil {
-		t.Errorf("a connection held over all of it: %v", err)
-	}
-	held.Close()
-	eventually(t, 20*time.Second, "all flows have ended", func() bool { return status(t, h).Flows.Open == 0 })
-	if got := status(t, h).Flows; got.Direct != 0 || got.MPTCP != got.Relayed {
-		t.Errorf("flows %+v: want all relayed by MPTCP", got)
-	}
-
-	for _, host := range hosts {
-		all, unmarked, what := marks(t, ctx, host)
-		t.Logf("%s sent %d TCP packets, %d without the mark", host.Name(), all, unmarked)
-		if all < 1000 {
-			t.Errorf("%s: only %d packets seen: the counter does not look where the daemon sends", host.Name(), all)
-		}
-		if unmarked != 0 {
-			t.Errorf("%s: %d packets without the daemon's mark:\n%s", host.Name(), unmarked, what)
+	last := time.Time{}
+	paced := func(n int64) {
+		if time.Since(last) > 200*time.Millisecond {
+			last = time.Now()
+			watch(n)
 		}
 	}
-	err := h.Host("cpe").Do(func() error {
-		counters, err := ruleset.NFT{}.Counters(ctx)
-		if err == nil && counters.Unmarked.Packets != 0 {
-			t.Errorf("the cpe's own counter saw %d packets without the mark", counters.Unmarked.Packets)
-		}
-		return err
-	})
-	if err != nil {
-		t.Error(err)
-	}
-}
-
-// watchMarks counts the TCP packets that a host itself sends, and keeps a
-// record of those without the mark. On cpe and core only the daemons send TCP.
-func watchMarks(t *testing.T, ctx context.Context, host *labnet.Host) {
-	t.Helper()
-	run(t, ctx, host, "nft", fmt.Sprintf(`
-table inet tandem-guard {
-	counter all { }
-	counter unmarked { }
-	set what4 {
-		typeof meta mark . ip saddr . tcp sport . ip daddr . tcp dport . tcp flags
-		flags dynamic
-		counter
-	}
-	set what6 {
-		typeof meta mark . ip6 saddr . tcp sport . ip6 daddr . tcp dport . tcp flags
-		flags dynamic
-		counter
-	}
-	chain output {
-		type filter hook output priority 300;
-		meta l4proto != tcp return
-		counter name all
-		meta mark & %#x == %#x return
-		counter name unmarked
-		meta nfproto ipv4 add @what4 { meta mark . ip saddr . tcp sport . ip daddr . tcp dport . tcp flags }
-		meta nfproto ipv6 add @what6 { meta mark . ip6 saddr . tcp sport . ip6 daddr . tcp dport . tcp flags }
-	}
-}`, ruleset.MarkMask, ruleset.MarkOwn))
-}
-
-func marks(t *testing.T, ctx context.Context, host *labnet.Host) (all, unmarked int, what string) {
-	t.Helper()
-	text := run(t, ctx, host, "nft", "list", "table", "inet", "tandem-guard")
-	count := func(name string) int {
-		m := regexp.MustCompile(`counter ` + name + ` \{\s*packets (\d+)`).FindStringSubmatch(text)
-		if m == nil {
-			t.Fatalf("no counter %q in:\n%s", name, text)
-		}
-		n, err := strconv.Atoi(m[1])
-		if err != nil {
-			t.Fatal(err)
-		}
-		return n
-	}
-	return count("all"), count("unmarked"), text
-}
-
-// subflows is the largest number of subflows of a connection of the cpe.
-func subflows(t *testing.T, ctx context.Context, h *house.House) (most int) {
-	t.Helper()
-	for _, m := range regexp.MustCompile(`subflows_total:(\d+)`).FindAllStringSubmatch(run(t, ctx, h.Host("cpe"), "ss", "-HMni"), -1) {
-		n, err := strconv.Atoi(m[1])
-		if err != nil {
-			t.Fatal(err)
-		}
-		most = max(most, n)
-	}
-	return most
-}
-
-// shortFlows makes 100 connections, 10 at a time.
-func shortFlows(t *testing.T, h *house.House, server string) {
-	ctx := within(t, time.Minute)
-	var wg sync.WaitGroup
-	for range 10 {
-		wg.Add(1)
-		go func() {
-			defer wg.Done()
-			for range 10 {
-				if _, err := h.FirstByte(ctx, "", server); err != nil {
-					t.Error(err)
-				}
-			}
-		}()
-	}
-	wg.Wait()
-}
-
-// bulkWhileLinesGo moves 16 MB each way while lines lose packets and are
-// switched off and on, so that subflows end in the middle.
-func bulkWhileLinesGo(t *testing.T, h *house.House, server string) {
-	ctx := within(t, time.Minute)
-	lossy := h.Link("wan8")
-	if err := lossy.Change(func(c *labnet.LinkConfig) { c.Down.Loss, c.Up.Loss = 0.02, 0.02 }); err != nil {
+	if _, err := h.DownRate(ctx, "", 3*time.Second, paced); err != nil {
 		t.Fatal(err)
 	}
-	for name, move := range map[string]func(context.Context, string, string, int64) error{"down": h.Download, "up": h.Upload} {
-		done := make(chan error, 1)
-		go func() { done <- move(ctx, "", server, 16<<20) }()
-		for _, line := range []string{"wan3", "dsl", "wan5"} {
-			eventually(t, 20*time.Second, "the transfer has all lines", func() bool {
-				return subflows(t, ctx, h) >= labnet.MaxWANs || len(done) == 1
-			})
-			if err := h.Link(line).SetDown(true); err != nil {
-				t.Fatal(err)
-			}
-			eventually(t, 20*time.Second, line+"'s subflow is gone", func() bool {
-				out := run(t, ctx, h.Host("cpe"), "ip", "mptcp", "endpoint")
-				return !strings.Contains(out, "dev "+line) || len(done) == 1
-			})
-			if err := h.Link(line).SetDown(false); err != nil {
-				t.Fatal(err)
-			}
-		}
-		if err := <-done; err != nil {
-			t.Errorf("%s: %v", name, err)
+	if _, err := h.UpRate(ctx, "", 2*time.Second, nil); err != nil {
+		t.Fatal(err)
+	}
+	if most < labnet.MaxWANs {
+		t.Errorf("at most %d subflows of one connection seen, want %d", most, labnet.MaxWANs)
+	}
+	for range 20 {
+		if err := oneByte(ctx, h); err != nil {
+			t.Fatal(err)
 		}
 	}
+	halfClose(t, h, house.Server4)
+	serverResets(t, h, house.Server4)
+	clientResets(t, h, house.Server4)
+	refused(t, h, house.Server4)
+	// Lines come and go under a download.
+	flap := time.Now()
+	downed := ""
+	if _, err := h.DownRate(ctx, "", 4*time.Second, func(int64) {
+		if time.Since(flap) < 300*time.Millisecond {
+			return
+		}
+		flap = time.Now()
+		if downed != "" {
+			_ = h.Link(downed).SetDown(false)
+			downed = ""
+			return
+		}
+		downed = "lte"
+		_ = h.Link(downed).SetDown(true)
+	}); err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, 20*time.Second, "all flows have ended", func() bool { return status(t, h).Flows.Open == 0 })
+
+	for _, host := range []string{"cpe", "core"} {
+		out := run(t, ctx, h.Host(host), "nft", "list", "counters", "table", "inet", "tandem-guard")
+		counts := map[string]int{}
+		var name string
+		for _, line := range strings.Split(out, "\n") {
+			if f := strings.Fields(line); len(f) > 1 && f[0] == "counter" {
+				name = f[1]
+			} else if len(f) > 1 && f[0] == "packets" {
+				n := 0
+				fmt.Sscan(f[1], &n)
+				counts[name] = n
+			}
+		}
+		if counts["unmarked"] != 0 || counts["marked"] == 0 {
+			t.Errorf("%s: %d packets without the mark, %d with it", host, counts["unmarked"], counts["marked"])
+		}
+	}
+	out := run(t, ctx, h.Host("cpe"), "nft", "list", "table", "inet", "tandem")
+	if !strings.Contains(out, "counter") {
+		t.Errorf("the CPE's own table has no counters:\n%s", out)
+	}
+}
+
+// subflows counts those of the busiest MPTCP connection on the concentrator.
+func subflows(t *testing.T, h *house.House) (most int) {
+	t.Helper()
+	out, err := h.Host("core").Run(t.Context(), "ss", "-tnHi", "state", "established", "sport", "=", ":5124")
+	if err != nil {
+		return 0
+	}
+	return strings.Count(out, "tcp-ulp-mptcp")
 }

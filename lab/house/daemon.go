@@ -78,19 +78,22 @@ func (d *Daemon) Wait(limit time.Duration) error {
 	}
 }
 
-// Stop ends the daemon as a service manager would: SIGTERM, and SIGKILL to
-// what is left after limit. A daemon that ended before is fine.
+// Stop ends the daemon as an operator would: SIGTERM, another one after half
+// the limit, which cuts the draining short, and SIGKILL to what is left after
+// limit. A daemon that ended before is fine.
 func (d *Daemon) Stop(limit time.Duration) error {
 	_ = d.Signal(syscall.SIGCONT)
-	_ = d.Signal(syscall.SIGTERM)
-	select {
-	case <-d.ended:
-		return nil
-	case <-time.After(limit):
+	for range 2 {
+		_ = d.Signal(syscall.SIGTERM)
+		select {
+		case <-d.ended:
+			return nil
+		case <-time.After(limit / 2):
+		}
 	}
 	_ = d.cmd.Process.Kill()
 	<-d.ended
-	return fmt.Errorf("process %d did not stop within %s", d.PID(), limit)
+	return fmt.Errorf("%s did not stop within %s; it said:\n%s", d.cmd.Args[len(d.cmd.Args)-1], limit, d.Log)
 }
 
 // Kill ends the daemon without a chance to clean up.
