@@ -17,6 +17,7 @@ import (
 	"github.com/tandem-mptcp/tandem/cpe/policy"
 	"github.com/tandem-mptcp/tandem/cpe/ruleset"
 	"github.com/tandem-mptcp/tandem/cpe/upstream"
+	"github.com/tandem-mptcp/tandem/shared/convert"
 	"github.com/tandem-mptcp/tandem/shared/mptcp"
 	"github.com/tandem-mptcp/tandem/shared/relay"
 )
@@ -165,7 +166,11 @@ func verdict(c *concentrator, a handshake.Answer) error {
 		c.SetCookie(a.Cookie)
 		return fmt.Errorf("%w: %w", errRetry, a.Err())
 	case handshake.Busy:
-		c.Fail(a.Err(), a.Wait)
+		// Error 65 may be about this destination only, such as an IPv6 one
+		// where the concentrator has IPv4: the others go on.
+		if a.Code == convert.ResourceExceeded {
+			c.Fail(a.Err(), a.Wait)
+		}
 	}
 	return a.Err()
 }

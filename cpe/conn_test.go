@@ -1,0 +1,56 @@
+package main
+
+import (
+	"bytes"
+	"errors"
+	"io"
+	"log/slog"
+	"testing"
+	"time"
+
+	"github.com/tandem-mptcp/tandem/cpe/config"
+	"github.com/tandem-mptcp/tandem/cpe/handshake"
+	"github.com/tandem-mptcp/tandem/cpe/uplink"
+	"github.com/tandem-mptcp/tandem/cpe/upstream"
+	"github.com/tandem-mptcp/tandem/shared/convert"
+)
+
+func TestVerdict(t *testing.T) {
+	for _, tt := range []struct {
+		name   string
+		answer handshake.Answer
+		server bool // the LAN host gets a reset
+		retry  bool
+		usable bool // by the next flow
+	}{
+		{"accepted", handshake.Answer{Kind: handshake.Accepted}, false, false, true},
+		{"refused", handshake.Answer{Kind: handshake.Refused, Code: convert.ConnectionReset}, true, false, true},
+		{"unreachable", handshake.Answer{Kind: handshake.Unreachable, Code: convert.DestinationUnreachable}, true, false, true},
+		{"cookie", handshake.Answer{Kind: handshake.NeedsCookie, Code: convert.MissingCookie, Cookie: []byte{1, 2, 3, 4}}, false, true, true},
+		{"overloaded", handshake.Answer{Kind: handshake.Busy, Code: convert.ResourceExceeded, Wait: time.Minute}, false, false, false},
+		{"no way to this server", handshake.Answer{Kind: handshake.Busy, Code: convert.NetworkFailure, Wait: time.Minute}, false, false, true},
+		{"policy", handshake.Answer{Kind: handshake.Forbidden, Code: convert.NotAuthorized}, false, false, true},
+		{"version", handshake.Answer{Kind: handshake.Broken, Code: convert.UnsupportedVersion}, false, false, true},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			c := &concentrator{Converter: upstream.NewConverter(slog.New(slog.NewTextHandler(io.Discard, nil)),
+				config.Concentrator{Name: "vm", Port: 5124}, 0, time.Second, func() []uplink.WAN { return nil })}
+			err := verdict(c, tt.answer)
+			if (err == nil) != (tt.answer.Kind == handshake.Accepted) {
+				t.Errorf("error %v", err)
+			}
+			if got := errors.As(err, new(serverError)); got != tt.server {
+				t.Errorf("told the LAN host: %v, want %v", got, tt.server)
+			}
+			if got := errors.Is(err, errRetry); got != tt.retry {
+				t.Errorf("asks again: %v, want %v", got, tt.retry)
+			}
+			if tt.retry && !bytes.Equal(c.Cookie(), tt.answer.Cookie) {
+				t.Errorf("cookie %x, want %x", c.Cookie(), tt.answer.Cookie)
+			}
+			if got := c.Usable(); got != tt.usable {
+				t.Errorf("usable %v, want %v", got, tt.usable)
+			}
+		})
+	}
+}
