@@ -2,6 +2,10 @@ package e2e
 
 import (
 	"context"
+	"encoding/hex"
+	"errors"
+	"io"
+	"strings"
 	"testing"
 	"time"
 
@@ -20,6 +24,7 @@ func TestRequestInSYN(t *testing.T) {
 	h := build(t, o)
 	const hello = "GET / HTTP/1.1\r\nHost: lab\r\nConnection: close\r\n\r\n" // what FirstByte sends
 	const request = 4 + 20                                                   // header and Connect
+	captured := capture(t, h)
 	before := up(t, h)
 	const n = 5
 	for range n {
@@ -28,6 +33,10 @@ func TestRequestInSYN(t *testing.T) {
 		}
 	}
 	after := up(t, h)
+	payload := "010622630a05005000000000000000000000ffffcb00710a" + hex.EncodeToString([]byte(hello))
+	if got := captured(); !strings.Contains(got, payload) {
+		t.Errorf("captured SYN %s\ndoes not carry %s", got, payload)
+	}
 	if got, want := after.capable-before.capable, uint64(n); got != want {
 		t.Errorf("%d MP_CAPABLE SYNs for %d connections", got, want)
 	}
@@ -60,6 +69,40 @@ func up(t *testing.T, h *house.House) (c synCount) {
 		c.payload += s.Up.CapableSYNPayload
 	}
 	return c
+}
+
+// capture starts tcpdump on the DSL line; captured returns the first MPTCP SYN
+// towards the concentrator, in hex.
+func capture(t *testing.T, h *house.House) (captured func() string) {
+	t.Helper()
+	cmd := h.Host("cpe").Command(within(t, 30*time.Second), "tcpdump", "-ni", "dsl", "-l", "-c", "1", "-x",
+		"tcp dst port 5124 and tcp[tcpflags] & tcp-syn != 0")
+	var said house.Log
+	out, err := cmd.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	cmd.Stderr = &said
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, 10*time.Second, "tcpdump listens", func() bool { return said.Count("listening on") > 0 })
+	return func() string {
+		text, err := io.ReadAll(out)
+		if err := errors.Join(err, cmd.Wait()); err != nil {
+			t.Fatalf("tcpdump: %v: %s", err, &said)
+		}
+		if !strings.Contains(string(text), "mptcp") || !strings.Contains(string(text), "capable") {
+			t.Errorf("no MP_CAPABLE in %s", text)
+		}
+		var packet strings.Builder
+		for _, line := range strings.Split(string(text), "\n") {
+			if _, bytes, ok := strings.Cut(line, ":  "); ok && strings.HasPrefix(line, "\t0x") {
+				packet.WriteString(strings.ReplaceAll(bytes, " ", ""))
+			}
+		}
+		return packet.String()
+	}
 }
 
 // TestSYNDataRefused turns the concentrator's kernel off SYN data: after the
