@@ -10,4 +10,7 @@ require (
 	golang.org/x/sys v0.40.0
 )
 
-require github.com/vishvananda/netns v0.0.5 // indirect
+require (
+	github.com/vishvananda/netns v0.0.5 // indirect
+	rsc.io/qr v0.2.0
+)
