@@ -1,0 +1,164 @@
+package cli
+
+import (
+	"errors"
+	"fmt"
+	"io"
+
+	"github.com/tandem-mptcp/tandem/concentrator/clients"
+	"github.com/tandem-mptcp/tandem/concentrator/limits"
+	"github.com/tandem-mptcp/tandem/shared/control"
+)
+
+// Deps is what the commands work with.
+type Deps struct {
+	Store clients.Editor
+	// Line makes the pairing line of a client's key.
+	Line func(name string, key clients.Key) (string, error)
+	// Present prints a pairing line for a person, with a QR code on a terminal.
+	// nil: the line alone.
+	Present func(w io.Writer, line string) error
+	// Poke makes the running daemon read the store again. It fails with
+	// control.ErrNotRunning where none runs.
+	Poke func() error
+	// Volume says what a client has moved this month; nil, or false: unknown.
+	Volume func(name string) (limits.Volume, bool)
+}
+
+// Exit codes.
+const (
+	done   = 0
+	failed = 1
+	wrong  = 2 // wrong usage
+)
+
+const usage = `usage: tandem-concentrator client COMMAND [NAME] [FLAGS]
+
+commands
+  add NAME      make a client and print its pairing line
+  list          show all clients
+  show NAME     show one client; --line: print its pairing line again
+  set NAME      change limits, destinations or the note
+  disable NAME  refuse the client until it is enabled
+  enable NAME   take it again
+  rotate NAME   print a new pairing line; the old key is valid until the client
+                has used the new one, or with --now not any more
+  remove NAME   delete the client and its keys
+
+flags of add and set; 0, or "" for lists and the note, takes a limit away
+  --connections N      at a time
+  --new-per-second N   new connections a second
+  --up MBIT            Mbit/s from the client
+  --down MBIT          Mbit/s to the client
+  --monthly BYTES      up and down together, such as 500G (of 1000) or 500Gi (of 1024)
+  --reset-day DAY      of the month, 1 to 31
+  --allow PREFIXES     destinations beyond what all clients may reach, comma-separated
+  --deny PREFIXES      destinations refused
+  --allow-ports PORTS  destination ports refused to others, such as 25
+  --note TEXT
+
+  --json               print JSON
+
+exit status: 0 done, 1 failed, 2 wrong usage
+`
+
+// Command runs one of the commands; args come after "client". It returns the
+// exit status. Errors never hold a key.
+func Command(args []string, stdout, stderr io.Writer, deps Deps) int {
+	if len(args) == 0 || args[0] == "help" || args[0] == "--help" || args[0] == "-h" {
+		fmt.Fprint(stdout, usage)
+		return done
+	}
+	complain := func(err error) {
+		fmt.Fprintf(stderr, "tandem-concentrator client %s: %v\n", args[0], err)
+	}
+	c, err := parse(args[0], args[1:])
+	switch {
+	case errors.Is(err, errHelp):
+		fmt.Fprint(stdout, usage)
+		return done
+	case err != nil:
+		complain(fmt.Errorf("%w; see tandem-concentrator client help", err))
+		return wrong
+	}
+	c.Deps, c.stdout, c.stderr = deps, stdout, stderr
+	if err := c.run(); err != nil {
+		complain(err)
+		return failed
+	}
+	return done
+}
+
+// command is one command with its flags.
+type command struct {
+	Deps
+	stdout, stderr io.Writer
+
+	verb, name string
+	json       bool
+	line       bool // show
+	now        bool // rotate
+	change     func(*clients.Client)
+}
+
+func (c *command) run() error {
+	var client *clients.Client
+	var err error
+	print := c.printClient
+	switch c.verb {
+	case "list":
+		return c.list()
+	case "show":
+		if client, err = c.Store.Show(c.name); err != nil {
+			return err
+		}
+		if c.line {
+			return c.printLine(client)
+		}
+		return c.printClient(client)
+	case "add":
+		fresh := clients.Client{Name: c.name}
+		c.change(&fresh)
+		client, err = c.Store.Add(fresh)
+		print = c.printLine
+	case "rotate":
+		client, err = c.Store.Rotate(c.name, c.now)
+		print = c.printLine
+	case "set":
+		client, err = c.update(c.change)
+	case "enable":
+		client, err = c.update(func(client *clients.Client) { client.Enabled = true })
+	case "disable":
+		client, err = c.update(func(client *clients.Client) { client.Enabled = false })
+	case "remove":
+		err = c.Store.Remove(c.name)
+		print = c.printRemoved
+	}
+	if err != nil {
+		return err
+	}
+	// The print comes first: it may be the only sight of a key.
+	return errors.Join(print(client), c.tellDaemon())
+}
+
+func (c *command) update(change func(*clients.Client)) (*clients.Client, error) {
+	return c.Store.Update(c.name, func(client *clients.Client) error {
+		change(client)
+		return nil
+	})
+}
+
+func (c *command) tellDaemon() error {
+	if c.Poke == nil {
+		return nil
+	}
+	err := c.Poke()
+	if errors.Is(err, control.ErrNotRunning) {
+		fmt.Fprintln(c.stderr, "The daemon is not running; it takes the change when it starts.")
+		return nil
+	}
+	if err != nil {
+		return fmt.Errorf("the change is stored, but the daemon did not take it: %w", err)
+	}
+	return nil
+}
