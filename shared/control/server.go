@@ -94,6 +94,12 @@ func listen(path string) (*net.UnixListener, error) {
 
 func (s *Server) answer(c *net.UnixConn) {
 	_ = c.SetDeadline(time.Now().Add(exchangeTime))
+	s.exchange(c)
+}
+
+// exchange reads one line and writes one. What ends without a line, or is too
+// long for one, gets no answer.
+func (s *Server) exchange(c io.ReadWriter) {
 	line, err := bufio.NewReader(io.LimitReader(c, maxRequest)).ReadString('\n')
 	if err != nil {
 		return
