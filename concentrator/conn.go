@@ -80,9 +80,9 @@ func (s *server) handle(ctx context.Context, cpe *net.TCPConn) {
 	s.counters.relayed.Add(1)
 	account.Open()
 	_ = cpe.SetKeepAliveConfig(keepAlive)
-	if _, err := s.engine.Start(cpe, server, func(res relay.Result) {
-		account.Close(res.Up, res.Down) // 6 account
-	}); err != nil {
+	if _, err := s.engine.Start(cpe, server, relay.Options{Done: func(_ *relay.Flow, r relay.Result) {
+		account.Close(r.Up, r.Down) // 6 account
+	}}); err != nil {
 		account.Close(0, 0)
 		_ = mptcp.Reset(server)
 		_ = mptcp.Reset(cpe)

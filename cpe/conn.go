@@ -183,11 +183,11 @@ func (p *proxy) join(f *flow, up *net.TCPConn, attempt *upstream.Attempt, isMPTC
 	}
 	host := p.ledger.Account("host/" + f.src.Addr().String())
 	host.Open()
-	_, err := p.engine.Start(f.lan, up, func(r relay.Result) {
+	_, err := p.engine.Start(f.lan, up, relay.Options{Done: func(ended *relay.Flow, r relay.Result) {
 		host.Close(r.Up, r.Down)
-		p.bookLines(up, attempt, r)
+		p.bookLines(ended.Server(), attempt, r)
 		f.log.Debug("flow ended", "src", f.src, "dst", f.dst, "up", r.Up, "down", r.Down, "err", r.Err, "took", time.Since(f.started))
-	})
+	}})
 	return err
 }
 
@@ -206,7 +206,8 @@ func (p *proxy) goDirect(ctx context.Context, f *flow) {
 	p.counters.direct.Add(1)
 	account := p.ledger.Account("direct")
 	account.Open()
-	if _, err := p.engine.Start(f.lan, server, func(r relay.Result) { account.Close(r.Up, r.Down) }); err != nil {
+	done := func(_ *relay.Flow, r relay.Result) { account.Close(r.Up, r.Down) }
+	if _, err := p.engine.Start(f.lan, server, relay.Options{Done: done}); err != nil {
 		_ = mptcp.Reset(server)
 		p.refuse(f, err.Error())
 	}

@@ -7,6 +7,7 @@ import (
 	"net"
 	"sync"
 	"sync/atomic"
+	"syscall"
 	"time"
 
 	"github.com/tandem-mptcp/tandem/cpe/handshake"
@@ -74,7 +75,7 @@ var lanKeepAlive = net.KeepAliveConfig{Enable: true, Idle: 120 * time.Second, In
 func (p *proxy) load() int { return p.engine.Active() + int(p.counters.setups.Load()) }
 
 // bookLines books a flow's bytes under the lines that carried them.
-func (p *proxy) bookLines(up *net.TCPConn, attempt *upstream.Attempt, r relay.Result) {
+func (p *proxy) bookLines(up syscall.Conn, attempt *upstream.Attempt, r relay.Result) {
 	subflows, err := mptcp.Subflows(up)
 	if err != nil || len(subflows) == 0 { // plain TCP, or ended already
 		p.ledger.Account("wan/"+attempt.Line.Name).Add(r.Up, r.Down)

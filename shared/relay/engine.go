@@ -31,6 +31,17 @@ func (e *Engine) Active() int {
 	return len(e.flows)
 }
 
+// Flows returns those that have not ended, in no order.
+func (e *Engine) Flows() []*Flow {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	flows := make([]*Flow, 0, len(e.flows))
+	for f := range e.flows {
+		flows = append(flows, f)
+	}
+	return flows
+}
+
 // Drain waits until no flow is left or ctx ends; then it aborts those that
 // remain, both legs seeing a reset, and waits for them. It returns how many
 // it had to abort.
@@ -40,12 +51,7 @@ func (e *Engine) Drain(ctx context.Context) (aborted int) {
 		return 0
 	case <-ctx.Done():
 	}
-	e.mu.Lock()
-	flows := make([]*Flow, 0, len(e.flows))
-	for f := range e.flows {
-		flows = append(flows, f)
-	}
-	e.mu.Unlock()
+	flows := e.Flows()
 	for _, f := range flows {
 		f.Abort(context.Cause(ctx))
 	}

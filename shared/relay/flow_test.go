@@ -29,11 +29,17 @@ type chain struct {
 // product, and plain TCP otherwise.
 func newChain(t *testing.T, e *Engine, overMPTCP bool) *chain {
 	t.Helper()
+	return newPacedChain(t, e, overMPTCP, Options{})
+}
+
+func newPacedChain(t *testing.T, e *Engine, overMPTCP bool, o Options) *chain {
+	t.Helper()
 	client, a := pair(t, false)
 	b, server := pair(t, overMPTCP)
 	c := &chain{client: client, server: server, result: make(chan Result, 1)}
 	var err error
-	c.flow, err = e.Start(a, b, func(r Result) { c.result <- r })
+	o.Done = func(_ *Flow, r Result) { c.result <- r }
+	c.flow, err = e.Start(a, b, o)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -15,6 +15,7 @@ type pump struct {
 	flow     *Flow
 	src, dst *net.TCPConn
 	raw      syscall.RawConn
+	pacer    Pacer
 	bytes    atomic.Int64
 
 	buf *[]byte // borrowed while there is something to move
@@ -22,8 +23,8 @@ type pump struct {
 	err error
 }
 
-func (p *pump) init(f *Flow, src, dst *net.TCPConn) (err error) {
-	p.flow, p.src, p.dst = f, src, dst
+func (p *pump) init(f *Flow, src, dst *net.TCPConn, pacer Pacer) (err error) {
+	p.flow, p.src, p.dst, p.pacer = f, src, dst, pacer
 	p.raw, err = src.SyscallConn()
 	return err
 }
@@ -53,6 +54,22 @@ func (p *pump) run() {
 			p.flow.Abort(err)
 			return
 		}
+		if p.pacer != nil {
+			p.pause(p.pacer.Reserve(n))
+		}
+	}
+}
+
+// pause waits as long as the pacer says, or until the flow is aborted.
+func (p *pump) pause(d time.Duration) {
+	if d <= 0 {
+		return
+	}
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-t.C:
+	case <-p.flow.aborted:
 	}
 }
 
@@ -62,8 +79,12 @@ func (p *pump) read(fd uintptr) (done bool) {
 	if p.buf == nil {
 		p.buf = p.flow.engine.buffers.Get().(*[]byte)
 	}
+	room := *p.buf
+	if p.pacer != nil {
+		room = room[:p.pacer.Quantum(len(room))]
+	}
 	for {
-		p.n, p.err = unix.Read(int(fd), *p.buf)
+		p.n, p.err = unix.Read(int(fd), room)
 		switch {
 		case p.err == unix.EINTR:
 			continue
