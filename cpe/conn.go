@@ -3,10 +3,10 @@ package main
 import (
 	"context"
 	"errors"
-	"fmt"
 	"log/slog"
 	"net"
 	"net/netip"
+	"slices"
 	"time"
 
 	"github.com/tandem-mptcp/tandem/cpe/config"
@@ -86,7 +86,8 @@ type serverError struct{ error }
 // relayThrough takes the steps 3 to 6 with one concentrator. When it returns
 // an error, the LAN connection and its first bytes are untouched.
 func (p *proxy) relayThrough(ctx context.Context, c *concentrator, s *settings, f *flow) error {
-	for retried := false; ; retried = true {
+	var before []handshake.Kind // what has been retried for; once each
+	for {
 		up, attempt, err := p.request(ctx, c, s, f)
 		if err != nil {
 			return err
@@ -95,7 +96,7 @@ func (p *proxy) relayThrough(ctx context.Context, c *concentrator, s *settings, 
 		err = func() error {
 			defer p.answers.Put(buf)
 			// 5 answer
-			answer, rest, err := c.Answer(ctx, up, buf[:])
+			answer, rest, err := c.Answer(ctx, up, attempt, buf[:])
 			if err != nil {
 				return err
 			}
@@ -113,9 +114,11 @@ func (p *proxy) relayThrough(ctx context.Context, c *concentrator, s *settings, 
 			return nil
 		}
 		_ = mptcp.Reset(up)
-		if !errors.Is(err, errRetry) || retried {
+		var again retry
+		if !errors.As(err, &again) || slices.Contains(before, again.Kind) {
 			return err
 		}
+		before = append(before, again.Kind)
 	}
 }
 
@@ -127,10 +130,11 @@ func (p *proxy) request(ctx context.Context, c *concentrator, s *settings, f *fl
 		return nil, nil, err
 	}
 	var header [256]byte
-	request, err := handshake.AppendConnect(header[:0], f.dst, c.Cookie())
+	request, nonce, err := c.AppendConnect(header[:0], f.dst)
 	if err != nil {
 		return nil, nil, err
 	}
+	attempt.Nonce = nonce
 	if attempt.SynData {
 		if err := f.first.Wait(f.lan, s.firstBytesWait(f.dst.Port())); err != nil {
 			return nil, nil, serverError{err}
@@ -152,10 +156,13 @@ func (p *proxy) request(ctx context.Context, c *concentrator, s *settings, f *fl
 	return up, attempt, nil
 }
 
-var errRetry = errors.New("ask again")
+// retry asks for the same request on a new connection, signed anew.
+type retry struct{ handshake.Answer }
+
+func (r retry) Error() string { return r.Err().Error() }
 
 // verdict turns an answer into nil (go on), a serverError (the LAN host gets a
-// reset), errRetry, or another error (not through this concentrator).
+// reset), a retry, or another error (not through this concentrator).
 func verdict(c *concentrator, a handshake.Answer) error {
 	switch a.Kind {
 	case handshake.Accepted:
@@ -164,7 +171,9 @@ func verdict(c *concentrator, a handshake.Answer) error {
 		return serverError{a.Err()}
 	case handshake.NeedsCookie:
 		c.SetCookie(a.Cookie)
-		return fmt.Errorf("%w: %w", errRetry, a.Err())
+		return retry{a}
+	case handshake.WrongTime:
+		return retry{a}
 	case handshake.Busy:
 		// Error 65 may be about this destination only, such as an IPv6 one
 		// where the concentrator has IPv4: the others go on.

@@ -13,6 +13,7 @@ import (
 	"github.com/tandem-mptcp/tandem/cpe/uplink"
 	"github.com/tandem-mptcp/tandem/cpe/upstream"
 	"github.com/tandem-mptcp/tandem/shared/convert"
+	"github.com/tandem-mptcp/tandem/shared/credential"
 )
 
 func TestVerdict(t *testing.T) {
@@ -27,6 +28,8 @@ func TestVerdict(t *testing.T) {
 		{"refused", handshake.Answer{Kind: handshake.Refused, Code: convert.ConnectionReset}, true, false, true},
 		{"unreachable", handshake.Answer{Kind: handshake.Unreachable, Code: convert.DestinationUnreachable}, true, false, true},
 		{"cookie", handshake.Answer{Kind: handshake.NeedsCookie, Code: convert.MissingCookie, Cookie: []byte{1, 2, 3, 4}}, false, true, true},
+		{"clock", handshake.Answer{Kind: handshake.WrongTime, Code: credential.WrongTime}, false, true, true},
+		{"no proof", handshake.Answer{Kind: handshake.Unproven}, false, false, true}, // booked where it is read
 		{"overloaded", handshake.Answer{Kind: handshake.Busy, Code: convert.ResourceExceeded, Wait: time.Minute}, false, false, false},
 		{"no way to this server", handshake.Answer{Kind: handshake.Busy, Code: convert.NetworkFailure, Wait: time.Minute}, false, false, true},
 		{"policy", handshake.Answer{Kind: handshake.Forbidden, Code: convert.NotAuthorized}, false, false, true},
@@ -34,7 +37,7 @@ func TestVerdict(t *testing.T) {
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			c := &concentrator{Converter: upstream.NewConverter(slog.New(slog.NewTextHandler(io.Discard, nil)),
-				config.Concentrator{Name: "vm", Port: 5124}, 0, time.Second, func() []uplink.WAN { return nil })}
+				config.Concentrator{Name: "vm", Port: 5124}, credential.Key{}, 0, time.Second, func() []uplink.WAN { return nil })}
 			err := verdict(c, tt.answer)
 			if (err == nil) != (tt.answer.Kind == handshake.Accepted) {
 				t.Errorf("error %v", err)
@@ -42,10 +45,10 @@ func TestVerdict(t *testing.T) {
 			if got := errors.As(err, new(serverError)); got != tt.server {
 				t.Errorf("told the LAN host: %v, want %v", got, tt.server)
 			}
-			if got := errors.Is(err, errRetry); got != tt.retry {
+			if got := errors.As(err, new(retry)); got != tt.retry {
 				t.Errorf("asks again: %v, want %v", got, tt.retry)
 			}
-			if tt.retry && !bytes.Equal(c.Cookie(), tt.answer.Cookie) {
+			if tt.answer.Kind == handshake.NeedsCookie && !bytes.Equal(c.Cookie(), tt.answer.Cookie) {
 				t.Errorf("cookie %x, want %x", c.Cookie(), tt.answer.Cookie)
 			}
 			if got := c.Usable(); got != tt.usable {

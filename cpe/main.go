@@ -10,7 +10,9 @@ import (
 	"os"
 
 	"github.com/tandem-mptcp/tandem/cpe/config"
+	"github.com/tandem-mptcp/tandem/cpe/keys"
 	"github.com/tandem-mptcp/tandem/shared/cli"
+	"github.com/tandem-mptcp/tandem/shared/credential"
 )
 
 // version is set by the linker.
@@ -28,6 +30,7 @@ commands
 
 flags
   --config DIR     folder of the UCI file "tandem" (default /etc/config)
+  --keys DIR       folder of the key files (default /etc/tandem/keys)
   --control PATH   control socket (default: what the configuration says)
   --json           status: print JSON
 
@@ -38,6 +41,7 @@ func main() { os.Exit(command(os.Args[1:], os.Stdout, os.Stderr)) }
 
 type options struct {
 	configDir   string
+	keysDir     string
 	controlPath string
 	json        bool
 }
@@ -47,7 +51,8 @@ func command(args []string, stdout, stderr io.Writer) int {
 	return cli.Program{
 		Name: "tandem-cpe", Version: version, Usage: usage,
 		Flags: func(fs *flag.FlagSet) {
-			fs.StringVar(&o.configDir, "config", "/etc/config", "")
+			fs.StringVar(&o.configDir, "config", config.DefaultDir, "")
+			fs.StringVar(&o.keysDir, "keys", string(keys.DefaultFolder), "")
 			fs.StringVar(&o.controlPath, "control", "", "")
 			fs.BoolVar(&o.json, "json", false, "")
 		},
@@ -59,8 +64,18 @@ func command(args []string, stdout, stderr io.Writer) int {
 	}.Run(args, stdout, stderr)
 }
 
-func validate(o options, stdout io.Writer) error {
+// load reads the configuration and the keys that it names.
+func (o options) load() (*config.Config, map[credential.KeyID]credential.Key, error) {
 	cfg, err := config.Load(o.configDir)
+	if err != nil {
+		return nil, nil, err
+	}
+	secrets, err := keys.Folder(o.keysDir).LoadAll(cfg.Keys())
+	return cfg, secrets, err
+}
+
+func validate(o options, stdout io.Writer) error {
+	cfg, _, err := o.load()
 	if err != nil {
 		return err
 	}

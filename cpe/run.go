@@ -8,7 +8,6 @@ import (
 	"log/slog"
 	"sync"
 
-	"github.com/tandem-mptcp/tandem/cpe/config"
 	"github.com/tandem-mptcp/tandem/cpe/uplink"
 	"github.com/tandem-mptcp/tandem/shared/control"
 	"github.com/tandem-mptcp/tandem/shared/daemon"
@@ -18,7 +17,7 @@ import (
 // run is the daemon. Interception begins when everything behind it works, and
 // ends before anything behind it goes away.
 func run(o options, stderr io.Writer) error {
-	cfg, err := config.Load(o.configDir)
+	cfg, secrets, err := o.load()
 	if err != nil {
 		return err
 	}
@@ -43,7 +42,7 @@ func run(o options, stderr io.Writer) error {
 		return err
 	}
 	p := newProxy(log, lines)
-	first := newSettings(log, cfg, nil, lines)
+	first := newSettings(log, cfg, secrets, nil, lines)
 	p.settings.Store(first)
 	d := &cpe{options: o, log: log, level: level, proxy: p}
 	defer func() { p.settings.Load().retire(nil) }()
@@ -54,7 +53,7 @@ func run(o options, stderr io.Writer) error {
 	}
 	d.interception = interception
 
-	ctx, stop := daemon.Signals(context.Background(), d.reload)
+	ctx, stop := daemon.Signals(context.Background(), func() { _ = d.reload() })
 	defer stop()
 	log.Info("started", "version", version, "concentrators", len(cfg.Concentrators), "lines", len(cfg.WANs))
 	err = daemon.Serve(ctx,
@@ -63,7 +62,7 @@ func run(o options, stderr io.Writer) error {
 		daemon.Task{Name: "facts", Run: d.followFacts},
 		daemon.Task{Name: "control", Run: (&control.Server{
 			Path:     cfg.Control,
-			Handlers: map[string]control.Handler{"status": func([]string) (any, error) { return d.status(), nil }},
+			Handlers: d.handlers(),
 		}).Run},
 	)
 	// What was intercepted cannot go on without us: end it at once, so that
@@ -85,19 +84,33 @@ type cpe struct {
 	reloading    sync.Mutex
 }
 
+// handlers are what the control socket answers.
+func (d *cpe) handlers() map[string]control.Handler {
+	return map[string]control.Handler{
+		"status": func([]string) (any, error) { return d.status(), nil },
+		"reload": func([]string) (any, error) {
+			if err := d.reload(); err != nil {
+				return nil, fmt.Errorf("reload refused, the configuration in force stays: %w", err)
+			}
+			return d.status(), nil
+		},
+	}
+}
+
 // reload takes a new configuration whole or not at all.
-func (d *cpe) reload() {
+func (d *cpe) reload() error {
 	d.reloading.Lock()
 	defer d.reloading.Unlock()
 	if err := d.tryReload(); err != nil {
 		d.log.Error("reload refused, the configuration in force stays", "err", err)
-		return
+		return err
 	}
 	d.log.Info("reloaded")
+	return nil
 }
 
 func (d *cpe) tryReload() error {
-	cfg, err := config.Load(d.options.configDir)
+	cfg, secrets, err := d.options.load()
 	if err != nil {
 		return err
 	}
@@ -112,7 +125,7 @@ func (d *cpe) tryReload() error {
 	if err := lines.Configure(cfg); err != nil {
 		return errors.Join(err, lines.Configure(old.config))
 	}
-	next := newSettings(d.log, cfg, old, lines)
+	next := newSettings(d.log, cfg, secrets, old, lines)
 	if err := d.interception.apply(next); err != nil {
 		next.retire(old)
 		return errors.Join(err, lines.Configure(old.config))
@@ -134,7 +147,7 @@ func (d *cpe) followFacts(ctx context.Context) error {
 		}
 		d.reloading.Lock()
 		old := d.proxy.settings.Load()
-		next := newSettings(d.log, old.config, old, d.proxy.lines)
+		next := newSettings(d.log, old.config, old.keys, old, d.proxy.lines)
 		if err := d.interception.apply(next); err != nil {
 			d.log.Error("cannot renew the nftables rules", "err", err)
 		} else {

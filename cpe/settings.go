@@ -13,6 +13,7 @@ import (
 	"github.com/tandem-mptcp/tandem/cpe/ruleset"
 	"github.com/tandem-mptcp/tandem/cpe/uplink"
 	"github.com/tandem-mptcp/tandem/cpe/upstream"
+	"github.com/tandem-mptcp/tandem/shared/credential"
 )
 
 // settings is one loaded configuration and what was made from it. It never
@@ -21,6 +22,7 @@ type settings struct {
 	config        *config.Config
 	facts         policy.Facts
 	policy        *policy.Policy
+	keys          map[credential.KeyID]credential.Key
 	concentrators []*concentrator
 }
 
@@ -28,6 +30,7 @@ type settings struct {
 type concentrator struct {
 	*upstream.Converter
 	from    config.Concentrator
+	key     credential.Key
 	timeout time.Duration
 	stop    func()
 }
@@ -43,35 +46,36 @@ func (s *settings) firstBytesWait(port uint16) time.Duration {
 
 // newSettings makes settings from a configuration. Converters that old has
 // and cfg still names the same way are kept, with all they have learnt.
-func newSettings(log *slog.Logger, cfg *config.Config, old *settings, lines *uplink.Tracker) *settings {
+func newSettings(log *slog.Logger, cfg *config.Config, keys map[credential.KeyID]credential.Key, old *settings, lines *uplink.Tracker) *settings {
 	facts := lines.Facts()
-	s := &settings{config: cfg, facts: facts, policy: policy.New(cfg, facts)}
+	s := &settings{config: cfg, facts: facts, policy: policy.New(cfg, facts), keys: keys}
 	for _, c := range cfg.Concentrators {
-		if kept := old.find(c, cfg.ConnectTimeout); kept != nil {
+		if kept := old.find(c, keys[c.Key], cfg.ConnectTimeout); kept != nil {
 			s.concentrators = append(s.concentrators, kept)
 			continue
 		}
-		s.concentrators = append(s.concentrators, start(log, c, cfg.ConnectTimeout, lines.WANs))
+		s.concentrators = append(s.concentrators, start(log, c, keys[c.Key], cfg.ConnectTimeout, lines.WANs))
 	}
 	return s
 }
 
-func start(log *slog.Logger, c config.Concentrator, timeout time.Duration, lines upstream.Lines) *concentrator {
+func start(log *slog.Logger, c config.Concentrator, key credential.Key, timeout time.Duration, lines upstream.Lines) *concentrator {
 	ctx, cancel := context.WithCancel(context.Background())
-	converter := upstream.NewConverter(log, c, ruleset.MarkOwn, timeout, lines)
+	converter := upstream.NewConverter(log, c, key, ruleset.MarkOwn, timeout, lines)
 	var wg sync.WaitGroup
 	wg.Add(1)
 	go func() { defer wg.Done(); converter.Run(ctx) }()
-	return &concentrator{Converter: converter, from: c, timeout: timeout, stop: func() { cancel(); wg.Wait() }}
+	return &concentrator{Converter: converter, from: c, key: key, timeout: timeout, stop: func() { cancel(); wg.Wait() }}
 }
 
-// find returns the converter made from the same section, nil if there is none.
-func (s *settings) find(c config.Concentrator, timeout time.Duration) *concentrator {
+// find returns the converter made from the same section and key, nil if there is
+// none.
+func (s *settings) find(c config.Concentrator, key credential.Key, timeout time.Duration) *concentrator {
 	if s == nil {
 		return nil
 	}
 	for _, have := range s.concentrators {
-		if reflect.DeepEqual(have.from, c) && have.timeout == timeout {
+		if reflect.DeepEqual(have.from, c) && have.key.Equal(key) && have.timeout == timeout {
 			return have
 		}
 	}

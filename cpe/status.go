@@ -27,7 +27,17 @@ type concentratorReport struct {
 	Up        bool                     `json:"up"`
 	Reason    string                   `json:"reason,omitempty"`
 	LastHeard *time.Time               `json:"last_heard,omitempty"`
+	Trust     *trustReport             `json:"trust,omitempty"` // not there where requests are not signed
 	SynData   upstream.SynDataCounters `json:"syn_data"`
+}
+
+// trustReport is about the key of a concentrator, never the key itself.
+type trustReport struct {
+	Key           string `json:"key"`             // its id
+	ClockOffsetMS int64  `json:"clock_offset_ms"` // the concentrator's clock less ours, where it said so
+	Proven        int64  `json:"proven_answers"`
+	Unproven      int64  `json:"unproven_answers"` // not believed
+	Retries       int64  `json:"clock_retries"`
 }
 
 type wanReport struct {
@@ -67,6 +77,9 @@ func (d *cpe) status() report {
 		if heard := c.Heard(); !heard.IsZero() {
 			cr.LastHeard = &heard
 		}
+		if t := c.Trust(); t.Key != "" {
+			cr.Trust = &trustReport{t.Key, t.Ahead.Milliseconds(), t.Proven, t.Unproven, t.Retries}
+		}
 		r.Concentrators = append(r.Concentrators, cr)
 	}
 	for _, w := range d.proxy.lines.WANs() {
@@ -95,9 +108,17 @@ func status(o options, stdout io.Writer) error {
 func (r report) print(out io.Writer) {
 	w := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
 	fmt.Fprintf(w, "tandem-cpe %s, pid %d\n\n", r.Version, r.PID)
-	fmt.Fprintln(w, "CONCENTRATOR\tSTATE\tSYN DATA SENT / TAKEN")
+	fmt.Fprintln(w, "CONCENTRATOR\tKEY\tPROVEN ANSWERS\tCLOCK\tSYN DATA SENT / TAKEN\tSTATE")
 	for _, c := range r.Concentrators {
-		fmt.Fprintf(w, "%s\t%s\t%d / %d\n", c.Name, state(c.Up, c.Reason), c.SynData.Tried, c.SynData.Acked)
+		key, proven, clock := "-", "-", "-"
+		if t := c.Trust; t != nil {
+			key, proven = t.Key, fmt.Sprint(t.Proven)
+			if t.Unproven > 0 {
+				proven += fmt.Sprintf(" (%d without proof)", t.Unproven)
+			}
+			clock = clockWords(t.ClockOffsetMS)
+		}
+		fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%d / %d\t%s\n", c.Name, key, proven, clock, c.SynData.Tried, c.SynData.Acked, state(c.Up, c.Reason))
 	}
 	fmt.Fprintln(w, "\nLINE\tDEVICE\tROLE\tSTATE\tADDRESSES")
 	for _, l := range r.WANs {
@@ -113,6 +134,22 @@ func (r report) print(out io.Writer) {
 		fmt.Fprintf(w, "%s\t%d\t%d\t%d\t%d\n", a.Name, a.Opened, a.Open, a.Up, a.Down)
 	}
 	w.Flush()
+}
+
+// clockWords says how far the concentrator's clock is from ours.
+func clockWords(ms int64) string {
+	const day = 24 * time.Hour
+	d, word := time.Duration(ms)*time.Millisecond, "ahead"
+	if ms < 0 {
+		d, word = -d, "behind"
+	}
+	switch {
+	case d < time.Second:
+		return "ok"
+	case d < 2*day:
+		return fmt.Sprintf("%s %s", d.Round(time.Second), word)
+	}
+	return fmt.Sprintf("%d days %s", d/day, word)
 }
 
 func state(up bool, reason string) string {

@@ -4,7 +4,10 @@ import (
 	"log/slog"
 	"net"
 	"net/netip"
+	"slices"
 	"time"
+
+	"github.com/tandem-mptcp/tandem/shared/credential"
 )
 
 // Config is a valid configuration. Sections with "option enabled 0" were
@@ -50,6 +53,19 @@ type Concentrator struct {
 	Addresses []netip.Addr // one or more, order of preference
 	Port      uint16
 	Cookie    []byte // of the Cookie TLV, RFC 8803 section 6.2.7; nil if none
+	// Key names the key that this router proves itself with; zero if none. The
+	// secret is in a file of that name, see package keys.
+	Key credential.KeyID
+}
+
+// Keys returns the ids of the keys that are used, each once.
+func (c *Config) Keys() (ids []credential.KeyID) {
+	for _, one := range c.Concentrators {
+		if one.Key != (credential.KeyID{}) && !slices.Contains(ids, one.Key) {
+			ids = append(ids, one.Key)
+		}
+	}
+	return ids
 }
 
 // Role is a WAN's place in the steering policy.

@@ -46,6 +46,7 @@ func (r *rawFile) addConcentrators(f *faults, c *Config) {
 		takeList(f, &one.Addresses, raw.address, parseAddress)
 		take(f, &one.Port, raw.port, parsePort)
 		take(f, &one.Cookie, raw.cookie, parseCookie)
+		take(f, &one.Key, raw.key, parseKeyID)
 		switch {
 		case len(raw.address) == 0 && enabled:
 			f.add(raw.line, "%v: needs at least one: list address", raw.header)

@@ -68,8 +68,8 @@ func (r *rawMain) fields() map[string]any {
 
 type rawConcentrator struct {
 	header
-	enabled, port, cookie *value
-	address               []value
+	enabled, port, cookie, key *value
+	address                    []value
 }
 
 func (r *rawConcentrator) fields() map[string]any {
@@ -78,6 +78,7 @@ func (r *rawConcentrator) fields() map[string]any {
 		"address": &r.address,
 		"port":    &r.port,
 		"cookie":  &r.cookie,
+		"key":     &r.key,
 	}
 }
 

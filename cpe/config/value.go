@@ -12,6 +12,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"github.com/tandem-mptcp/tandem/shared/credential"
 )
 
 // parseBool reads what OpenWrt's config_get_bool reads.
@@ -155,6 +157,16 @@ func parseCookie(s string) ([]byte, error) {
 		return nil, fmt.Errorf("not a cookie: hexadecimal, 4 to %d bytes, a multiple of 4 bytes", maxCookie)
 	}
 	return b, nil
+}
+
+// parseKeyID reads the name of a key. It never quotes: somebody may have put the
+// secret there.
+func parseKeyID(s string) (credential.KeyID, error) {
+	id, err := credential.ParseKeyID(s)
+	if err != nil || id == (credential.KeyID{}) {
+		return id, fmt.Errorf("not a key id: 16 hexadecimal digits, as tandem-cpe join writes them (the secret is not in this file)")
+	}
+	return id, nil
 }
 
 func parseSocketPath(s string) (string, error) {

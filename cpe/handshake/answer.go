@@ -1,11 +1,13 @@
 package handshake
 
 import (
+	"errors"
 	"fmt"
 	"io"
 	"time"
 
 	"github.com/tandem-mptcp/tandem/shared/convert"
+	"github.com/tandem-mptcp/tandem/shared/credential"
 )
 
 // Kind is what an answer means for the flow.
@@ -19,6 +21,8 @@ const (
 	Forbidden               // Errors 32 and 33: the concentrator's policy
 	NeedsCookie             // Error 3: ask again with Cookie
 	Broken                  // any other error: the two ends do not understand each other
+	WrongTime               // Error 192, proven: the Signer's clock is right now, ask again
+	Unproven                // a signed request, and no proof that our concentrator answers: believe nothing
 )
 
 // Answer is the concentrator's answer to a request.
@@ -31,24 +35,52 @@ type Answer struct {
 
 // Err returns the answer as an error, nil when it is Accepted.
 func (a Answer) Err() error {
-	if a.Kind == Accepted {
+	switch {
+	case a.Kind == Accepted:
 		return nil
+	case a.Kind == Unproven && a.Code != 0:
+		return fmt.Errorf("%w (it says %q, error %d)", ErrUnproven, a.Code, a.Code)
+	case a.Kind == Unproven:
+		return ErrUnproven
+	case a.Kind == WrongTime:
+		return errWrongTime
 	}
 	return fmt.Errorf("concentrator answers %q (error %d)", a.Code, a.Code)
 }
+
+// ErrUnproven says that a signed request was answered by who does not have the
+// key.
+var ErrUnproven = errors.New("answers without proof: wrong key, or something in between answers")
+
+var errWrongTime = errors.New("this router's clock was too far off for the concentrator")
 
 // AnswerBuffer is the size of buffer that ReadAnswer needs.
 const AnswerBuffer = 4096
 
 // ReadAnswer reads the one Convert message that comes before everything else.
 // rest are the server's bytes that arrived together with it; they alias buf.
-func ReadAnswer(r io.Reader, buf []byte) (a Answer, rest []byte, err error) {
+// With a Signer s, the one that signed the request with that nonce, all that
+// lacks its proof is Unproven.
+func ReadAnswer(r io.Reader, buf []byte, s *credential.Signer, nonce credential.Nonce) (a Answer, rest []byte, err error) {
 	var m convert.Message
 	n, have, err := convert.ReadMessage(r, buf, &m, convert.FromConverter)
+	if s != nil && errors.As(err, new(*convert.SyntaxError)) {
+		return Answer{Kind: Unproven}, nil, nil
+	}
 	if err != nil {
 		return Answer{}, nil, err
 	}
-	return interpret(&m), buf[n:have], nil
+	a = interpret(&m)
+	if s == nil {
+		return a, buf[n:have], nil
+	}
+	switch s.Check(buf[:n], &m, nonce) {
+	case credential.Unproven:
+		return Answer{Kind: Unproven, Code: a.Code}, nil, nil
+	case credential.Retry:
+		a.Kind = WrongTime
+	}
+	return a, buf[n:have], nil
 }
 
 func interpret(m *convert.Message) Answer {

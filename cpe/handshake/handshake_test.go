@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/tandem-mptcp/tandem/shared/convert"
+	"github.com/tandem-mptcp/tandem/shared/credential"
 )
 
 func unhex(t *testing.T, s string) []byte {
@@ -33,11 +34,11 @@ func TestAppend(t *testing.T) {
 		var err error
 		switch tt.name {
 		case "connect":
-			got, err = AppendConnect(nil, v4, nil)
+			got, _, err = AppendConnect(nil, v4, nil, nil)
 		case "connect with cookie":
-			got, err = AppendConnect(nil, v4, []byte{1, 2, 3, 4})
+			got, _, err = AppendConnect(nil, v4, []byte{1, 2, 3, 4}, nil)
 		case "info":
-			got, err = AppendInfo(nil, nil)
+			got, _, err = AppendInfo(nil, nil, nil)
 		}
 		if err != nil || hex.EncodeToString(got) != tt.want {
 			t.Errorf("%s: %x, %v; want %s", tt.name, got, err, tt.want)
@@ -67,7 +68,7 @@ func TestReadAnswer(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			in := unhex(t, string(bytes.ReplaceAll([]byte(tt.bytes), []byte(" "), nil)))
 			for name, r := range map[string]io.Reader{"whole": bytes.NewReader(in), "byte by byte": iotest.OneByteReader(bytes.NewReader(in))} {
-				got, rest, err := ReadAnswer(r, make([]byte, AnswerBuffer))
+				got, rest, err := ReadAnswer(r, make([]byte, AnswerBuffer), nil, credential.Nonce{})
 				if err != nil {
 					t.Fatalf("%s: %v", name, err)
 				}
@@ -96,7 +97,7 @@ func TestReadAnswerRefuses(t *testing.T) {
 			if len(in)%2 == 1 {
 				in = in[:len(in)-1]
 			}
-			_, _, err := ReadAnswer(bytes.NewReader(unhex(t, in)), make([]byte, AnswerBuffer))
+			_, _, err := ReadAnswer(bytes.NewReader(unhex(t, in)), make([]byte, AnswerBuffer), nil, credential.Nonce{})
 			if err == nil {
 				t.Fatal("accepted")
 			}

@@ -7,18 +7,34 @@ import (
 	"net/netip"
 
 	"github.com/tandem-mptcp/tandem/shared/convert"
+	"github.com/tandem-mptcp/tandem/shared/credential"
 )
 
-// AppendConnect appends a request to be connected to dst. The LAN host's own
-// bytes may follow at once.
-func AppendConnect(b []byte, dst netip.AddrPort, cookie []byte) ([]byte, error) {
+// AppendConnect appends a request to be connected to dst, signed by s, if any.
+// The LAN host's own bytes may follow at once. The nonce is for ReadAnswer.
+func AppendConnect(b []byte, dst netip.AddrPort, cookie []byte, s *credential.Signer) ([]byte, credential.Nonce, error) {
 	m := convert.Message{HasConnect: true, Connect: convert.Connect{Addr: dst}, Cookie: cookie}
-	return m.Append(b)
+	return appendSigned(b, &m, s)
 }
 
 // AppendInfo appends the question for the supported TCP extensions; it serves
 // as a check that the concentrator works.
-func AppendInfo(b []byte, cookie []byte) ([]byte, error) {
+func AppendInfo(b []byte, cookie []byte, s *credential.Signer) ([]byte, credential.Nonce, error) {
 	m := convert.Message{Info: true, Cookie: cookie}
-	return m.Append(b)
+	return appendSigned(b, &m, s)
+}
+
+// appendSigned is called anew for each connection: a request that is sent twice
+// with the same nonce is a replay.
+func appendSigned(b []byte, m *convert.Message, s *credential.Signer) ([]byte, credential.Nonce, error) {
+	n := len(b)
+	out, err := m.Append(b)
+	if err != nil || s == nil {
+		return out, credential.Nonce{}, err
+	}
+	signed, nonce, err := s.Append(out[n:])
+	if err != nil {
+		return b, nonce, err
+	}
+	return append(out[:n], signed...), nonce, nil
 }

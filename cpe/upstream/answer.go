@@ -22,10 +22,10 @@ const (
 	answerLimit = 2 * time.Minute
 )
 
-// Answer reads the converter's answer. A slow answer is waited for as long as
+// Answer reads the converter's answer to the attempt's request. A slow answer is waited for as long as
 // the converter shows on other connections that it works; when it does not,
 // Answer gives up, so that the flow can go direct.
-func (c *Converter) Answer(ctx context.Context, conn *net.TCPConn, buf []byte) (handshake.Answer, []byte, error) {
+func (c *Converter) Answer(ctx context.Context, conn *net.TCPConn, a *Attempt, buf []byte) (handshake.Answer, []byte, error) {
 	asked := time.Now()
 	for wait := max(patience, 3*c.roundTrip()); ; wait = min(2*wait, 5*time.Second) {
 		since := time.Now()
@@ -47,12 +47,14 @@ func (c *Converter) Answer(ctx context.Context, conn *net.TCPConn, buf []byte) (
 		}
 	}
 	_ = conn.SetReadDeadline(time.Now().Add(5 * time.Second))
-	answer, rest, err := handshake.ReadAnswer(conn, buf)
+	answer, rest, err := c.read(conn, buf, a.Nonce)
 	_ = conn.SetReadDeadline(time.Time{})
 	if err != nil {
 		return answer, nil, c.noAnswer(err)
 	}
-	c.Alive()
+	if answer.Kind != handshake.Unproven {
+		c.Alive()
+	}
 	return answer, rest, nil
 }
 

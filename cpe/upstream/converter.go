@@ -3,7 +3,8 @@
 // takes data in the SYN. That knowledge belongs to the (line, concentrator)
 // pair, so that what one connection learns the next one uses.
 //
-// Read converter.go (health), open.go (one connection), probe.go, syndata.go.
+// Read converter.go (health), open.go (one connection), trust.go, probe.go,
+// syndata.go.
 package upstream
 
 import (
@@ -16,6 +17,7 @@ import (
 
 	"github.com/tandem-mptcp/tandem/cpe/config"
 	"github.com/tandem-mptcp/tandem/cpe/uplink"
+	"github.com/tandem-mptcp/tandem/shared/credential"
 )
 
 // Lines tells the access lines as they are now.
@@ -31,6 +33,8 @@ type Converter struct {
 	timeout time.Duration
 	mark    uint32
 	synData *synData
+	signer  *credential.Signer // nil: requests are not signed
+	trust   trust
 
 	mu     sync.Mutex
 	addrs  []netip.Addr
@@ -44,9 +48,15 @@ type Converter struct {
 }
 
 // NewConverter makes a converter that counts as working until shown otherwise.
-func NewConverter(log *slog.Logger, c config.Concentrator, mark uint32, timeout time.Duration, lines Lines) *Converter {
+// key is the secret of c.Key; the zero Key leaves requests without a signature.
+func NewConverter(log *slog.Logger, c config.Concentrator, key credential.Key, mark uint32, timeout time.Duration, lines Lines) *Converter {
+	var signer *credential.Signer
+	if !key.IsZero() {
+		signer = &credential.Signer{Identity: credential.NewIdentity(c.Key, key)}
+	}
 	return &Converter{
-		Name: c.Name, Port: c.Port, log: log.With("concentrator", c.Name), lines: lines,
+		signer: signer,
+		Name:   c.Name, Port: c.Port, log: log.With("concentrator", c.Name), lines: lines,
 		timeout: timeout, mark: mark, synData: newSynData(),
 		addrs: c.Addresses, cookie: c.Cookie, wakeUp: make(chan struct{}, 1),
 	}

@@ -11,6 +11,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/tandem-mptcp/tandem/cpe/uplink"
+	"github.com/tandem-mptcp/tandem/shared/credential"
 	"github.com/tandem-mptcp/tandem/shared/mptcp"
 )
 
@@ -18,6 +19,7 @@ import (
 type Attempt struct {
 	SynData bool // the request travels in the SYN
 	Line    uplink.WAN
+	Nonce   credential.Nonce // of the request, by which its answer is known
 
 	converter *Converter
 	dialer    mptcp.Dialer

@@ -65,18 +65,20 @@ func (c *Converter) ask() error {
 	defer conn.Close()
 	deadline, _ := ctx.Deadline()
 	_ = conn.SetDeadline(deadline)
-	request, err := handshake.AppendInfo(nil, c.Cookie())
+	request, nonce, err := handshake.AppendInfo(nil, c.Cookie(), c.signer)
 	if err != nil {
 		return err
 	}
 	if _, err := conn.Write(request); err != nil {
-		return err
+		return c.silent(attempt.to, err)
 	}
-	answer, _, err := handshake.ReadAnswer(conn, make([]byte, handshake.AnswerBuffer))
+	answer, _, err := c.read(conn, make([]byte, handshake.AnswerBuffer), nonce)
 	if err != nil {
-		return fmt.Errorf("%s accepts connections but does not answer: %w", attempt.to, err)
+		return c.silent(attempt.to, err)
 	}
 	switch answer.Kind {
+	case handshake.Unproven:
+		return fmt.Errorf("%s %w", attempt.to, answer.Err())
 	case handshake.NeedsCookie:
 		c.SetCookie(answer.Cookie)
 	case handshake.Busy:

@@ -74,6 +74,14 @@ func ParseKeyID(s string) (id KeyID, err error) {
 // String is the id as 16 hexadecimal digits.
 func (id KeyID) String() string { return hex.EncodeToString(id[:]) }
 
+// MarshalText is String, and nothing for the zero id.
+func (id KeyID) MarshalText() ([]byte, error) {
+	if id == (KeyID{}) {
+		return nil, nil
+	}
+	return []byte(id.String()), nil
+}
+
 // Nonce is what makes a credential unique: 8 random bytes, new for each
 // message. The Proof in the answer covers it.
 type Nonce [8]byte

@@ -1,0 +1,79 @@
+package upstream
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/netip"
+	"sync/atomic"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/tandem-mptcp/tandem/cpe/handshake"
+	"github.com/tandem-mptcp/tandem/shared/credential"
+)
+
+// trust counts what came of signed requests.
+type trust struct {
+	proven, unproven, retries atomic.Int64
+}
+
+// Trust is how the two ends prove themselves to each other.
+type Trust struct {
+	Key      string        // id of the key; empty: requests are not signed
+	Ahead    time.Duration // how far the concentrator's clock is ahead of ours, as far as it was told
+	Proven   int64         // answers with proof
+	Unproven int64         // answers without, which were not believed
+	Retries  int64         // requests sent again because of the clock
+}
+
+// Trust returns the counters since start.
+func (c *Converter) Trust() Trust {
+	if c.signer == nil {
+		return Trust{}
+	}
+	return Trust{
+		Key: c.signer.Identity.ID().String(), Ahead: c.signer.Offset(),
+		Proven: c.trust.proven.Load(), Unproven: c.trust.unproven.Load(), Retries: c.trust.retries.Load(),
+	}
+}
+
+// AppendConnect appends the request to be connected to dst, ready to be sent
+// once: the next attempt needs another.
+func (c *Converter) AppendConnect(b []byte, dst netip.AddrPort) ([]byte, credential.Nonce, error) {
+	return handshake.AppendConnect(b, dst, c.Cookie(), c.signer)
+}
+
+// read reads the answer to the request with that nonce. Who answers a signed
+// request without proof is not our concentrator, which is then out of use.
+func (c *Converter) read(conn *net.TCPConn, buf []byte, nonce credential.Nonce) (handshake.Answer, []byte, error) {
+	answer, rest, err := handshake.ReadAnswer(conn, buf, c.signer, nonce)
+	switch {
+	case err != nil || c.signer == nil:
+	case answer.Kind == handshake.Unproven:
+		c.trust.unproven.Add(1)
+		c.Fail(fmt.Errorf("%s %w", conn.RemoteAddr(), answer.Err()), 0)
+	default:
+		c.trust.proven.Add(1)
+		if answer.Kind == handshake.WrongTime {
+			c.trust.retries.Add(1)
+			c.log.Info("clock corrected for this concentrator", "its_clock_is_ahead_by", c.signer.Offset().Round(time.Second))
+		}
+	}
+	return answer, rest, err
+}
+
+// silent says what it means when a concentrator that accepts connections ends
+// them without a word, as it does with strangers.
+func (c *Converter) silent(to netip.AddrPort, err error) error {
+	if !errors.Is(err, io.EOF) && !errors.Is(err, unix.ECONNRESET) && !errors.Is(err, unix.EPIPE) {
+		return fmt.Errorf("%s accepts connections but does not answer: %w", to, err)
+	}
+	if c.signer == nil {
+		return fmt.Errorf("%s closes connections without an answer: it does not know this router (pair it: tandem-cpe join)", to)
+	}
+	return fmt.Errorf("%s closes connections without an answer: it does not take key %s (disabled, removed or replaced there?)",
+		to, c.signer.Identity.ID())
+}
