@@ -34,8 +34,8 @@ test-unit: ## tests that need no root, with the race detector, and the fuzz corp
 test-root: build ## end-to-end tests in the lab (root)
 	CGO_ENABLED=1 $(GO) test -race -count=1 -timeout 20m ./lab/e2e -binaries $(CURDIR)/build
 
-bench: setup build ## measure, and write docs/performance.md (root, 5 min)
-	@build/lab bench --report docs/performance.md $(if $(BENCH_JSON),--json $(BENCH_JSON))
+bench: setup build ## measure, and write docs/performance.md (root; BENCH=short,bonded: these sections only)
+	@build/lab bench --report docs/performance.md $(if $(BENCH),--only $(BENCH)) $(if $(BENCH_JSON),--json $(BENCH_JSON))
 
 FUZZTIME ?= 30s
 test-fuzz: ## each fuzz target for FUZZTIME (30s)

@@ -2,9 +2,9 @@ package main
 
 import (
 	"context"
-	"encoding/json"
 	"os"
 	"path/filepath"
+	"strings"
 
 	"github.com/tandem-mptcp/tandem/lab/bench"
 )
@@ -14,10 +14,9 @@ func benchmark(ctx context.Context, args []string) error {
 	fs, _ := newFlags("bench")
 	o := bench.Options{}
 	fs.StringVar(&o.Binaries, "binaries", "", "`folder` of the two daemons (default: the one of lab)")
-	fs.IntVar(&o.Short, "short", 10000, "`number` of short connections")
-	fs.IntVar(&o.Parallel, "parallel", 64, "`number` of them at a time")
-	fs.IntVar(&o.Rounds, "rounds", 5, "`rounds` of bulk transfers")
-	report := fs.String("report", "", "write the table to this `file`")
+	fs.IntVar(&o.Rounds, "rounds", 5, "`rounds` of what is measured in turns")
+	only := fs.String("only", "", "`sections` to measure, such as short,bonded (default: all)")
+	report := fs.String("report", "", "write the tables into this `file`; what it has of other sections stays")
 	jsonFile := fs.String("json", "", "write the figures to this `file`")
 	if err := parseOnly(fs, args); err != nil {
 		return err
@@ -29,6 +28,9 @@ func benchmark(ctx context.Context, args []string) error {
 		}
 		o.Binaries = filepath.Dir(self)
 	}
+	if *only != "" {
+		o.Only = strings.Split(*only, ",")
+	}
 	p := newProgress(os.Stderr)
 	defer p.done()
 	o.Say = p.say
@@ -39,21 +41,12 @@ func benchmark(ctx context.Context, args []string) error {
 	}
 	r.Markdown(os.Stdout)
 	if *report != "" {
-		f, err := os.Create(*report)
-		if err != nil {
-			return err
-		}
-		r.Markdown(f)
-		if err := f.Close(); err != nil {
+		if err := r.Save(*report); err != nil {
 			return err
 		}
 	}
 	if *jsonFile == "" {
 		return nil
 	}
-	text, err := json.MarshalIndent(r, "", "  ")
-	if err != nil {
-		return err
-	}
-	return os.WriteFile(*jsonFile, append(text, '\n'), 0o644)
+	return r.SaveJSON(*jsonFile)
 }

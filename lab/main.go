@@ -32,7 +32,7 @@ func commands() []command {
 		{"exec", "[--name LAB] HOST -- CMD…", "run a command on lan, cpe, core or net", execute},
 		{"link", "[--name LAB] LINK FLAGS", "change a link while it runs", link},
 		{"demo", "[--keep] [--json FILE]", "run Tandem's main job and show what it gains", demo},
-		{"bench", "[--json FILE]", "measure, and write down what was found", benchmark},
+		{"bench", "[--only SECTIONS] [--json FILE]", "measure, and write down what was found", benchmark},
 		{"status", "[--name LAB] [--json]", "show hosts, links and counters", status},
 	}
 }

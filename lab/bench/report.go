@@ -2,9 +2,13 @@ package bench
 
 import (
 	"bufio"
+	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
+	"path/filepath"
 	"runtime"
 	"strings"
 	"time"
@@ -14,84 +18,90 @@ import (
 
 // Report is everything that one run measured.
 type Report struct {
-	Date    string `json:"date"`
-	Machine string `json:"machine"`
-	Rounds  int    `json:"rounds"`
+	Date     string         `json:"date"`
+	Machine  string         `json:"machine"`
+	Sections map[string]any `json:"sections"`
 
-	ShortTandem Short `json:"short_tandem"`
-	ShortDirect Short `json:"short_direct"`
-
-	// Medians, Gbit/s on lines without rate and delay.
-	DownTandem float64 `json:"down_gbit"`
-	DownDirect float64 `json:"direct_down_gbit"`
-	UpTandem   float64 `json:"up_gbit"`
-	UpDirect   float64 `json:"direct_up_gbit"`
-
-	// Medians over a round trip of 60 ms.
-	FirstByte        float64 `json:"ttfb_ms"`
-	FirstByteSYNData float64 `json:"syn_data_ttfb_ms"`
-	FirstByteDirect  float64 `json:"direct_ttfb_ms"`
-	FirstBytes       int     `json:"ttfb_connections"`
-
-	// Worst of Failures connections after the concentrator was stopped, and
-	// how long after its return the first went through it again.
-	WithoutWorst float64 `json:"concentrator_gone_worst_ms"`
-	BackAfter    float64 `json:"concentrator_back_ms"`
-
-	BondedDown Bonded `json:"bonded_down"`
-	BondedUp   Bonded `json:"bonded_up"`
-
-	// Descriptors and resident memory after all flows have ended.
-	FDsBefore [2]int `json:"descriptors_before"` // CPE, concentrator
-	FDsAfter  [2]int `json:"descriptors_after"`
-	RSS       [2]int `json:"rss_kb_after"`
+	pieces []piece
 }
 
-// Bonded is the goodput of one connection in Mbit/s.
-type Bonded struct {
-	DSL      float64 `json:"dsl_mbit"`
-	LTE      float64 `json:"lte_mbit"`
-	Tandem   float64 `json:"tandem_mbit"`
-	Fraction float64 `json:"fraction"` // of the sum of both alone
+// piece is one section of the written report.
+type piece struct {
+	name, text string
+	plots      map[string]string
 }
 
-// Markdown writes the report as a section of docs/performance.md.
-func (r Report) Markdown(w io.Writer) {
-	fmt.Fprintf(w, `# Figures
+func newReport() *Report {
+	return &Report{Date: time.Now().Format("2006-01-02"), Machine: machine(), Sections: map[string]any{}}
+}
 
-Written by `+"`make bench`"+` on %s; %s. Both ends, hosts, servers and the emulated lines share that machine, so compare columns, not machines.
+func (r *Report) add(s Section, o Outcome) {
+	r.Sections[s.Name] = o.Figures
+	text := fmt.Sprintf("## %s\n\n%s; %s.\n\n%s\n", s.Title, r.Date, r.Machine, strings.TrimSpace(o.Markdown))
+	for name := range o.Plots {
+		text += fmt.Sprintf("\n![%s](performance-%s.svg)\n", name, name)
+	}
+	r.pieces = append(r.pieces, piece{s.Name, text, o.Plots})
+}
 
-| what | Tandem | direct | n |
-|---|---|---|---|
-| short connections, %d in parallel, per second | %.0f | %.0f | %d |
-| … median / p99 / worst, ms | %.1f / %.1f / %.1f | %.1f / %.1f / %.1f | |
-| … failed | %d | %d | |
-| one download, lines without rate or delay, Gbit/s | %.1f | %.1f | median of %d |
-| one upload, likewise | %.1f | %.1f | median of %d |
-| first byte, 60 ms round trip, ms | %.1f | %.1f | median of %d |
-| … with the request in the SYN | %.1f | | median of %d |
-| concentrator stopped: worst new connection, ms | %.0f | | 10 |
-| concentrator back: first connection through it after, ms | %.0f | | 1 |
+// Markdown writes what this run measured.
+func (r *Report) Markdown(w io.Writer) {
+	for _, p := range r.pieces {
+		fmt.Fprintf(w, "%s\n", p.text)
+	}
+}
 
-One connection over the house's two lines (DSL 20/5 Mbit/s, 15 ms one way; LTE 50/20 Mbit/s, 30 ms; queues of one bandwidth-delay product), Mbit/s of payload; 20 s alone, 60 s over both:
+const preamble = `# Figures
 
-| | DSL alone | LTE alone | Tandem | of the sum |
-|---|---|---|---|---|
-| download | %.1f | %.1f | %.1f | %.3f |
-| upload | %.1f | %.1f | %.1f | %.3f |
+Written by ` + "`make bench`" + `, each section with its date and machine. Both ends, hosts, servers and the emulated lines share that machine, so compare columns, not machines.
+`
 
-After the %d short connections had ended: descriptors %d (CPE) and %d (concentrator), before %d and %d; resident memory %.1f and %.1f MB.
-`, r.Date, r.Machine,
-		r.ShortTandem.Parallel, r.ShortTandem.PerSecond, r.ShortDirect.PerSecond, r.ShortTandem.Connections,
-		r.ShortTandem.P50ms, r.ShortTandem.P99ms, r.ShortTandem.Worstms, r.ShortDirect.P50ms, r.ShortDirect.P99ms, r.ShortDirect.Worstms,
-		r.ShortTandem.Failed, r.ShortDirect.Failed,
-		r.DownTandem, r.DownDirect, r.Rounds, r.UpTandem, r.UpDirect, r.Rounds,
-		r.FirstByte, r.FirstByteDirect, r.FirstBytes, r.FirstByteSYNData, r.FirstBytes,
-		r.WithoutWorst, r.BackAfter,
-		r.BondedDown.DSL, r.BondedDown.LTE, r.BondedDown.Tandem, r.BondedDown.Fraction,
-		r.BondedUp.DSL, r.BondedUp.LTE, r.BondedUp.Tandem, r.BondedUp.Fraction,
-		r.ShortTandem.Connections, r.FDsAfter[0], r.FDsAfter[1], r.FDsBefore[0], r.FDsBefore[1],
-		float64(r.RSS[0])/1024, float64(r.RSS[1])/1024)
+// Save writes the report to a file, with plots beside it. Sections that this
+// run did not measure stay as they are there.
+func (r *Report) Save(file string) error {
+	old, err := os.ReadFile(file)
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	pieces := map[string]string{}
+	for _, s := range Sections {
+		begin, end := marks(s.Name)
+		if _, rest, ok := strings.Cut(string(old), begin); ok {
+			pieces[s.Name], _, _ = strings.Cut(rest, end)
+		}
+	}
+	for _, p := range r.pieces {
+		pieces[p.name] = p.text
+		for name, svg := range p.plots {
+			plot := filepath.Join(filepath.Dir(file), "performance-"+name+".svg")
+			if err := os.WriteFile(plot, []byte(svg), 0o644); err != nil {
+				return err
+			}
+		}
+	}
+	var b strings.Builder
+	b.WriteString(preamble)
+	for _, s := range Sections {
+		if text, ok := pieces[s.Name]; ok {
+			begin, end := marks(s.Name)
+			b.WriteString("\n" + begin + text + end)
+		}
+	}
+	return os.WriteFile(file, []byte(b.String()), 0o644)
+}
+
+// marks enclose a section in the file.
+func marks(name string) (begin, end string) {
+	return "<!-- begin " + name + " -->\n", "<!-- end " + name + " -->\n"
+}
+
+// SaveJSON writes the figures.
+func (r *Report) SaveJSON(file string) error {
+	text, err := json.MarshalIndent(r, "", "  ")
+	if err != nil {
+		return err
+	}
+	return os.WriteFile(file, append(text, '\n'), 0o644)
 }
 
 // machine says what this ran on.
@@ -110,5 +120,3 @@ func machine() string {
 	_ = unix.Uname(&u)
 	return fmt.Sprintf("%d × %s, Linux %s, %s", runtime.NumCPU(), cpu, unix.ByteSliceToString(u.Release[:]), runtime.Version())
 }
-
-func today() string { return time.Now().Format("2006-01-02") }

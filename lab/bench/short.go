@@ -1,80 +1,83 @@
-// Package bench measures Tandem in the lab and writes down what it found.
 package bench
 
 import (
 	"context"
 	"fmt"
-	"io"
-	"slices"
-	"sync"
-	"sync/atomic"
 	"time"
 
 	"github.com/tandem-mptcp/tandem/lab/house"
+	labnet "github.com/tandem-mptcp/tandem/lab/net"
 )
 
-// Short is the outcome of many short connections.
+// Short is many short connections, and what they leave behind.
 type Short struct {
-	Connections int     `json:"connections"`
-	Parallel    int     `json:"parallel"`
-	Failed      int64   `json:"failed"`
-	PerSecond   float64 `json:"per_second"`
-	P50ms       float64 `json:"p50_ms"`
-	P99ms       float64 `json:"p99_ms"`
-	Worstms     float64 `json:"worst_ms"`
+	Tandem Burst `json:"tandem"`
+	Direct Burst `json:"direct"`
+	// CPE and concentrator, before the connections and after all have ended.
+	DescriptorsBefore [2]int `json:"descriptors_before"`
+	DescriptorsAfter  [2]int `json:"descriptors_after"`
+	RSSAfter          [2]int `json:"rss_kb_after"`
+	// CPU is the processor time of each end per connection, in µs.
+	CPU [2]float64 `json:"cpu_us_per_connection"`
 }
 
-// short makes n connections from source, so many at a time, each a byte there
-// and one back.
-func short(ctx context.Context, h *house.House, source string, n, parallel int) (Short, error) {
-	times := make([]time.Duration, n)
-	var next, failed atomic.Int64
-	var firstErr atomic.Pointer[error]
-	var wg sync.WaitGroup
-	begin := time.Now()
-	for range parallel {
-		wg.Add(1)
-		go func() {
-			defer wg.Done()
-			for i := next.Add(1) - 1; i < int64(n) && ctx.Err() == nil; i = next.Add(1) - 1 {
-				at := time.Now()
-				if err := oneByte(ctx, h, source); err != nil {
-					failed.Add(1)
-					firstErr.CompareAndSwap(nil, &err)
-				}
-				times[i] = time.Since(at)
-			}
-		}()
+var short = Section{Name: "short", Title: "Ten thousand short connections", Run: runShort}
+
+func runShort(ctx context.Context, o Options) (Outcome, error) {
+	const connections, parallel = 10_000, 64
+	var r Short
+	err := inHouse(ctx, o, labnet.Spec{PlainWANs: true}, func(h *house.House) (err error) {
+		ends := [2]int{h.CPE.PID(), h.Concentrator.PID()}
+		for i, pid := range ends {
+			r.DescriptorsBefore[i], r.CPU[i] = descriptors(pid), -cpuSeconds(pid)
+		}
+		o.Say("direct")
+		if r.Direct, err = burst(ctx, h, house.Direct4, connections, parallel); err != nil {
+			return err
+		}
+		o.Say("through Tandem")
+		if r.Tandem, err = burst(ctx, h, "", connections, parallel); err != nil {
+			return err
+		}
+		if err := settled(ctx, h); err != nil {
+			return err
+		}
+		for i, pid := range ends {
+			r.DescriptorsAfter[i], r.RSSAfter[i] = descriptors(pid), rss(pid)
+			r.CPU[i] = (r.CPU[i] + cpuSeconds(pid)) / connections * 1e6
+		}
+		return nil
+	})
+	row := func(name string, b Burst) string {
+		return fmt.Sprintf("| %s | %.0f | %.1f | %.1f | %.1f | %d |\n", name, b.PerSecond, b.P50ms, b.P99ms, b.Worstms, b.Failed)
 	}
-	wg.Wait()
-	took := time.Since(begin)
-	slices.Sort(times)
-	s := Short{
-		Connections: n, Parallel: parallel, Failed: failed.Load(), PerSecond: float64(n) / took.Seconds(),
-		P50ms: ms(times[n/2]), P99ms: ms(times[n*99/100]), Worstms: ms(times[n-1]),
-	}
-	if err := firstErr.Load(); err != nil {
-		return s, fmt.Errorf("%d of %d short connections failed, the first: %w", s.Failed, n, *err)
-	}
-	return s, ctx.Err()
+	return Outcome{Figures: r, Markdown: fmt.Sprintf(`%d connections, %d in parallel, one byte there and one back; lines without rate or delay; n = 1.
+
+| | per second | median, ms | p99 | worst | failed |
+|---|---|---|---|---|---|
+%s%s
+When all had ended: descriptors %d (CPE) and %d (concentrator), before %d and %d; resident memory %.1f and %.1f MB. Processor time a connection: %.0f and %.0f µs.
+`, connections, parallel, row("Tandem", r.Tandem), row("direct", r.Direct),
+		r.DescriptorsAfter[0], r.DescriptorsAfter[1], r.DescriptorsBefore[0], r.DescriptorsBefore[1],
+		float64(r.RSSAfter[0])/1024, float64(r.RSSAfter[1])/1024, r.CPU[0], r.CPU[1])}, err
 }
 
-func oneByte(ctx context.Context, h *house.House, source string) error {
-	c, err := h.DialFrom(ctx, source, house.Server4, house.OneBytePort)
-	if err != nil {
-		return err
+// settled waits until no flow is open, or says how many stay.
+func settled(ctx context.Context, h *house.House) error {
+	ctx, cancel := context.WithTimeout(ctx, 15*time.Second)
+	defer cancel()
+	for {
+		s, err := h.Status()
+		if err != nil {
+			return err
+		}
+		if s.Flows.Open == 0 {
+			return nil
+		}
+		select {
+		case <-ctx.Done():
+			return fmt.Errorf("%d flows stay open", s.Flows.Open)
+		case <-time.After(20 * time.Millisecond):
+		}
 	}
-	defer c.Close()
-	_ = c.SetDeadline(time.Now().Add(30 * time.Second))
-	b := []byte{'x'}
-	if _, err := c.Write(b); err != nil {
-		return err
-	}
-	if _, err := io.ReadFull(c, b); err != nil {
-		return err
-	}
-	_, err = io.Copy(io.Discard, c)
-	return err
 }
-
-func ms(d time.Duration) float64 { return float64(d.Microseconds()) / 1e3 }

@@ -1,0 +1,93 @@
+package bench
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/tandem-mptcp/tandem/lab/house"
+	labnet "github.com/tandem-mptcp/tandem/lab/net"
+)
+
+// Sections is everything that can be measured, in the order of the report.
+var Sections = []Section{short, firstByte, outage, bonded}
+
+// Section measures one thing.
+type Section struct {
+	Name  string // for --only, and its name in the JSON file
+	Title string // its heading in the report
+	Run   func(context.Context, Options) (Outcome, error)
+}
+
+// Outcome is what a section found.
+type Outcome struct {
+	Markdown string            // without heading
+	Figures  any               // becomes JSON
+	Plots    map[string]string // SVG by name; the report has them as performance-NAME.svg
+}
+
+// Options say what to measure, and with what.
+type Options struct {
+	Binaries string       // folder of the two daemons
+	Only     []string     // names of sections; none: all
+	Rounds   int          // of what is measured in interleaved rounds
+	Say      func(string) // progress
+}
+
+// Run measures, section by section.
+func Run(ctx context.Context, o Options) (*Report, error) {
+	var names []string
+	for _, s := range Sections {
+		names = append(names, s.Name)
+	}
+	for _, name := range o.Only {
+		if !slices.Contains(names, name) {
+			return nil, fmt.Errorf("no section %q: want some of %s", name, strings.Join(names, ", "))
+		}
+	}
+	r := newReport()
+	for _, s := range Sections {
+		if len(o.Only) > 0 && !slices.Contains(o.Only, s.Name) {
+			continue
+		}
+		say := o.Say
+		o := o
+		o.Say = func(text string) { say(s.Name + ": " + text) }
+		outcome, err := s.Run(ctx, o)
+		if err != nil {
+			return r, fmt.Errorf("section %q: %w", s.Name, err)
+		}
+		r.add(s, outcome)
+	}
+	return r, nil
+}
+
+// inHouse builds a house, runs f in it and takes it down.
+func inHouse(ctx context.Context, o Options, spec labnet.Spec, f func(*house.House) error) (err error) {
+	h, err := house.Build(ctx, house.Options{Spec: spec, Binaries: o.Binaries})
+	if h != nil {
+		defer func() { err = errors.Join(err, h.Close()) }()
+	}
+	if err != nil {
+		return err
+	}
+	return f(h)
+}
+
+// interleave runs all rivals once per round, so that each meets the same moods
+// of the machine. The order turns from round to round.
+func interleave[R any](ctx context.Context, rounds int, rivals []R, measure func(round int, r R) error) error {
+	for round := range rounds {
+		for i := range rivals {
+			if err := ctx.Err(); err != nil {
+				return err
+			}
+			if err := measure(round, rivals[(i+round)%len(rivals)]); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
