@@ -7,18 +7,23 @@ export CGO_ENABLED ?= 0
 
 # Linters, by exact version, through the Go module proxy.
 STATICCHECK = honnef.co/go/tools/cmd/staticcheck@v0.7.0
+export GOVULNCHECK = golang.org/x/vuln/cmd/govulncheck@v1.9.0
 
 .DEFAULT_GOAL := build
-.PHONY: help build demo test test-unit test-root test-fuzz bench lint clean setup
+.PHONY: help build daemons vulncheck demo test test-unit test-root test-fuzz bench lint clean setup
 
 help: ## list the targets
 	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
-build: ## both daemons and the lab, into build/
+build: daemons ## both daemons and the lab, into build/
+	$(GO) build -trimpath -buildvcs=false -ldflags '$(LDFLAGS)' -o build/lab ./lab
+
+# Whoever builds the same source with the same Go gets the same bytes: no paths
+# of this machine, and no more of version control than VERSION says.
+daemons: ## both daemons, into build/
 	@mkdir -p build
-	$(GO) build -trimpath -ldflags '$(LDFLAGS)' -o build/tandem-cpe ./cpe
-	$(GO) build -trimpath -ldflags '$(LDFLAGS)' -o build/tandem-concentrator ./concentrator
-	$(GO) build -trimpath -ldflags '$(LDFLAGS)' -o build/lab ./lab
+	$(GO) build -trimpath -buildvcs=false -ldflags '$(LDFLAGS)' -o build/tandem-cpe ./cpe
+	$(GO) build -trimpath -buildvcs=false -ldflags '$(LDFLAGS)' -o build/tandem-concentrator ./concentrator
 
 setup: ## install the system packages that the lab and the tests use
 	@lab/setup
@@ -27,6 +32,7 @@ demo: setup build ## run the main job: one host, two lines, one connection (root
 	@build/lab demo $(if $(DEMO_JSON),--json $(DEMO_JSON))
 
 test: setup lint test-unit test-root ## everything but benchmarks (root)
+	@cat build/vulncheck.txt
 
 test-unit: ## tests that need no root, with the race detector, and the fuzz corpora
 	CGO_ENABLED=1 $(GO) test -race -count=1 $$($(GO) list ./... | grep -v -e /lab/e2e)
@@ -44,10 +50,14 @@ test-fuzz: ## each fuzz target for FUZZTIME (30s)
 	    echo "== $$pkg $$f"; $(GO) test -run '^$$' -fuzz "^$$f$$" -fuzztime $(FUZZTIME) -fuzzminimizetime 10x $$pkg; \
 	  done; done
 
-lint: ## gofmt, vet, staticcheck
+lint: ## gofmt, vet, staticcheck, known vulnerabilities
 	@out=$$(gofmt -l $$(git ls-files -co --exclude-standard '*.go')); if [ -n "$$out" ]; then echo "gofmt would change:"; echo "$$out"; exit 1; fi
 	$(GO) vet ./...
 	$(GO) run $(STATICCHECK) ./...
+	@$(MAKE) -s vulncheck
+
+vulncheck: ## known vulnerabilities in what the daemons are built with
+	@GO='$(GO)' lab/vulncheck
 
 clean: ## remove what was built
 	rm -rf build
