@@ -13,6 +13,7 @@ import (
 	"sync"
 
 	"github.com/tandem-mptcp/tandem/concentrator/config"
+	"github.com/tandem-mptcp/tandem/concentrator/service"
 	"github.com/tandem-mptcp/tandem/shared/control"
 	"github.com/tandem-mptcp/tandem/shared/daemon"
 	"github.com/tandem-mptcp/tandem/shared/mptcp"
@@ -26,7 +27,7 @@ func run(o options, stderr io.Writer) error {
 	}
 	level := new(slog.LevelVar)
 	level.Set(cfg.Log.Level)
-	log := slog.New(slog.NewTextHandler(stderr, &slog.HandlerOptions{Level: level}))
+	log := slog.New(service.LogHandler(stderr, level))
 	d := &concentrator{options: o, log: log, level: level, secret: newSecret(), server: newServer(log)}
 	first, err := newSettings(cfg, d.secret)
 	if err != nil {
@@ -44,7 +45,12 @@ func run(o options, stderr io.Writer) error {
 
 	ctx, stop := daemon.Signals(context.Background(), d.reload)
 	defer stop()
+	service.Ready()
 	log.Info("started", "version", version, "listen", cfg.Listen, "clients", len(cfg.Clients))
+	// Until the drain has ended: a daemon that hangs then is to be killed too.
+	watched, unwatch := context.WithCancel(context.Background())
+	defer unwatch()
+	go service.Watchdog(watched, func() { d.status() })
 	err = daemon.Serve(ctx,
 		daemon.Task{Name: "connections", Run: func(ctx context.Context) error { return d.serve(ctx, listeners) }},
 		daemon.Task{Name: "control", Run: (&control.Server{
@@ -82,6 +88,7 @@ func (d *concentrator) serve(ctx context.Context, listeners []*net.TCPListener) 
 	}
 	wg.Wait()
 	timeout := d.server.settings.Load().config.Limits.DrainTimeout
+	service.Stopping(timeout)
 	d.log.Info("draining", "connections", d.server.engine.Active(), "timeout", timeout)
 	drain, stop := context.WithTimeoutCause(context.Background(), timeout, errors.New("drain timeout"))
 	defer stop()
@@ -104,6 +111,8 @@ func (d *concentrator) serve(ctx context.Context, listeners []*net.TCPListener) 
 func (d *concentrator) reload() {
 	d.reloading.Lock()
 	defer d.reloading.Unlock()
+	service.Reloading()
+	defer service.Ready()
 	if err := d.tryReload(); err != nil {
 		d.log.Error("reload refused, the configuration in force stays", "err", err)
 		return
@@ -137,7 +146,8 @@ func logWarnings(log *slog.Logger, cfg *config.Config) {
 	}
 }
 
-// listen opens all listeners or none.
+// listen opens all listeners or none. Those that systemd has opened are taken
+// over: connections wait in them while no daemon runs.
 func listen(log *slog.Logger, cfg *config.Config) ([]*net.TCPListener, error) {
 	lc := mptcp.ListenConfig{MPTCP: true, Mark: cfg.Mark, NoCookie: true, V6Only: true, ReceiveBuffer: receiveBuffer}
 	if cfg.FastOpen {
@@ -146,8 +156,16 @@ func listen(log *slog.Logger, cfg *config.Config) ([]*net.TCPListener, error) {
 		lc.FastOpen = cfg.FastOpenQueue
 		warnFastOpen(log)
 	}
-	var listeners []*net.TCPListener
-	for _, addr := range cfg.Listen {
+	listeners, err := service.Inherited(lc)
+	if err != nil {
+		return nil, err
+	}
+	if len(listeners) > 0 {
+		for _, addr := range service.Surplus(cfg.Listen, listeners) {
+			log.Warn("the socket unit listens where the configuration does not; serving it too", "address", addr)
+		}
+	}
+	for _, addr := range service.Missing(cfg.Listen, listeners) {
 		l, err := lc.Listen(addr)
 		if err != nil {
 			for _, l := range listeners {

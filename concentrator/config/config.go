@@ -12,7 +12,7 @@ const DefaultPath = "/etc/tandem-concentrator/tandem-concentrator.toml"
 // Config is one valid configuration.
 type Config struct {
 	Listen        []netip.AddrPort // where MPTCP connections are accepted
-	Mark          uint32           // SO_MARK of every socket of the daemon; 0: none
+	Mark          uint32           // SO_MARK of every socket of the daemon, needs CAP_NET_ADMIN; 0: none
 	FastOpen      bool             // take data in the SYN (RFC 7413)
 	FastOpenQueue int              // TCP_FASTOPEN: connections with data before their third ACK
 	Control       string           // path of the control socket
@@ -101,7 +101,6 @@ func defaults() *Config {
 			netip.MustParseAddrPort("0.0.0.0:5124"),
 			netip.MustParseAddrPort("[::]:5124"),
 		},
-		Mark:          0x20000000,
 		FastOpen:      true,
 		FastOpenQueue: 1024,
 		Control:       "/run/tandem-concentrator/control.sock",

@@ -15,6 +15,7 @@ func (h *House) cpeDir() string           { return filepath.Join(h.Dir, "config"
 func (h *House) WriteConcentrator(top, tables string) error {
 	text := fmt.Sprintf(`listen = ["%s:5124", "[%s]:5124"]
 control = %q
+mark = 0x20000000
 %s
 
 [[client]]

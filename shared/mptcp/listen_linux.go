@@ -104,9 +104,6 @@ func (lc *ListenConfig) options(family int) []setOption {
 	if lc.ReusePort {
 		add("SO_REUSEPORT", unix.SOL_SOCKET, unix.SO_REUSEPORT, 1)
 	}
-	if lc.Mark != 0 {
-		add("SO_MARK", unix.SOL_SOCKET, unix.SO_MARK, int(lc.Mark))
-	}
 	if family == unix.AF_INET6 {
 		add("IPV6_V6ONLY", unix.IPPROTO_IPV6, unix.IPV6_V6ONLY, intOf(lc.V6Only))
 	}
@@ -116,13 +113,7 @@ func (lc *ListenConfig) options(family int) []setOption {
 	case lc.Transparent:
 		add("IP_TRANSPARENT", unix.IPPROTO_IP, unix.IP_TRANSPARENT, 1)
 	}
-	if lc.FastOpen > 0 {
-		add("TCP_FASTOPEN", unix.IPPROTO_TCP, unix.TCP_FASTOPEN, lc.FastOpen)
-		if lc.NoCookie {
-			add("TCP_FASTOPEN_NO_COOKIE", unix.IPPROTO_TCP, unix.TCP_FASTOPEN_NO_COOKIE, 1)
-		}
-	}
-	return options
+	return append(options, lc.settableLater()...)
 }
 
 func intOf(b bool) int {
