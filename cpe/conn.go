@@ -12,6 +12,7 @@ import (
 	"github.com/tandem-mptcp/tandem/cpe/config"
 	"github.com/tandem-mptcp/tandem/cpe/direct"
 	"github.com/tandem-mptcp/tandem/cpe/firstbytes"
+	"github.com/tandem-mptcp/tandem/cpe/flows"
 	"github.com/tandem-mptcp/tandem/cpe/handshake"
 	"github.com/tandem-mptcp/tandem/cpe/intercept"
 	"github.com/tandem-mptcp/tandem/cpe/policy"
@@ -108,7 +109,7 @@ func (p *proxy) relayThrough(ctx context.Context, c *concentrator, s *settings, 
 				return serverError{err} // the LAN host is gone
 			}
 			// 6 relay
-			return p.join(f, up, attempt, isMPTCP)
+			return p.join(c, f, up, attempt, isMPTCP)
 		}()
 		if err == nil {
 			return nil
@@ -185,19 +186,37 @@ func verdict(c *concentrator, a handshake.Answer) error {
 }
 
 // join hands both connections to the relay; step 7 follows when it is done.
-func (p *proxy) join(f *flow, up *net.TCPConn, attempt *upstream.Attempt, isMPTCP bool) error {
+func (p *proxy) join(c *concentrator, f *flow, up *net.TCPConn, attempt *upstream.Attempt, isMPTCP bool) error {
 	p.counters.relayed.Add(1)
 	if isMPTCP {
 		p.counters.mptcp.Add(1)
 	}
 	host := p.ledger.Account("host/" + f.src.Addr().String())
 	host.Open()
-	_, err := p.engine.Start(f.lan, up, relay.Options{Done: func(ended *relay.Flow, r relay.Result) {
+	listed := &flows.Flow{
+		Host: f.src, Destination: f.dst, Started: f.started, Mode: "bond",
+		Concentrator: c.Name, Line: attempt.Line.Name,
+	}
+	return p.carry(listed, f.lan, up, func(ended *relay.Flow, r relay.Result) {
 		host.Close(r.Up, r.Down)
 		p.bookLines(ended.Server(), attempt, r)
 		f.log.Debug("flow ended", "src", f.src, "dst", f.dst, "up", r.Up, "down", r.Down, "err", r.Err, "took", time.Since(f.started))
+	})
+}
+
+// carry lists the flow while the relay has it.
+func (p *proxy) carry(listed *flows.Flow, lan, up *net.TCPConn, done func(*relay.Flow, relay.Result)) error {
+	p.flows.Add(listed)
+	running, err := p.engine.Start(lan, up, relay.Options{Done: func(ended *relay.Flow, r relay.Result) {
+		p.flows.Remove(listed)
+		done(ended, r)
 	}})
-	return err
+	if err != nil {
+		p.flows.Remove(listed)
+		return err
+	}
+	listed.Attach(running)
+	return nil
 }
 
 // goDirect carries the flow without the concentrator, as a router would.
@@ -215,8 +234,8 @@ func (p *proxy) goDirect(ctx context.Context, f *flow) {
 	p.counters.direct.Add(1)
 	account := p.ledger.Account("direct")
 	account.Open()
-	done := func(_ *relay.Flow, r relay.Result) { account.Close(r.Up, r.Down) }
-	if _, err := p.engine.Start(f.lan, server, relay.Options{Done: done}); err != nil {
+	listed := &flows.Flow{Host: f.src, Destination: f.dst, Started: f.started, Mode: flows.Direct}
+	if err := p.carry(listed, f.lan, server, func(_ *relay.Flow, r relay.Result) { account.Close(r.Up, r.Down) }); err != nil {
 		_ = mptcp.Reset(server)
 		p.refuse(f, err.Error())
 	}

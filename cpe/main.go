@@ -25,14 +25,16 @@ usage: tandem-cpe COMMAND [FLAGS]
 commands
   run        serve until SIGTERM; SIGHUP reloads the configuration
   validate   check the configuration and say file, line and reason of an error
-  status     ask the running daemon how it is
+  status     ask the running daemon how it and the lines are
+  flows      list the connections it carries, with their subflows
+  watch      the same, renewed every second until interrupted
   version    print the version
 
 flags
   --config DIR     folder of the UCI file "tandem" (default /etc/config)
   --keys DIR       folder of the key files (default /etc/tandem/keys)
   --control PATH   control socket (default: what the configuration says)
-  --json           status: print JSON
+  --json           status, flows: print JSON
 
 exit status: 0 done, 1 failed, 2 wrong usage, 3 daemon not running
 `
@@ -60,6 +62,8 @@ func command(args []string, stdout, stderr io.Writer) int {
 			"run":      func() error { return run(o, stderr) },
 			"validate": func() error { return validate(o, stdout) },
 			"status":   func() error { return status(o, stdout) },
+			"flows":    func() error { return listFlows(o, stdout) },
+			"watch":    func() error { return watch(o, stdout) },
 		},
 	}.Run(args, stdout, stderr)
 }

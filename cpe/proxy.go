@@ -10,6 +10,7 @@ import (
 	"syscall"
 	"time"
 
+	"github.com/tandem-mptcp/tandem/cpe/flows"
 	"github.com/tandem-mptcp/tandem/cpe/handshake"
 	"github.com/tandem-mptcp/tandem/cpe/uplink"
 	"github.com/tandem-mptcp/tandem/cpe/upstream"
@@ -23,6 +24,7 @@ type proxy struct {
 	log      *slog.Logger
 	settings atomic.Pointer[settings]
 	lines    *uplink.Tracker
+	flows    flows.Table
 	engine   *relay.Engine
 	ledger   account.Ledger
 	answers  sync.Pool // of *[handshake.AnswerBuffer]byte
@@ -81,12 +83,9 @@ func (p *proxy) bookLines(up syscall.Conn, attempt *upstream.Attempt, r relay.Re
 		p.ledger.Account("wan/"+attempt.Line.Name).Add(r.Up, r.Down)
 		return
 	}
-	wans := p.lines.WANs()
 	for _, s := range subflows {
-		for _, w := range wans {
-			if source, ok := w.Source(s.Local.Addr()); ok && source == s.Local.Addr().Unmap() {
-				p.ledger.Account("wan/"+w.Name).Add(int64(s.BytesAcked), int64(s.BytesReceived))
-			}
+		if line, ok := p.lines.LineOf(s.Local.Addr()); ok {
+			p.ledger.Account("wan/"+line).Add(int64(s.BytesAcked), int64(s.BytesReceived))
 		}
 	}
 }

@@ -25,10 +25,20 @@ type report struct {
 type concentratorReport struct {
 	Name      string                   `json:"name"`
 	Up        bool                     `json:"up"`
+	Active    bool                     `json:"active"` // new connections go there
 	Reason    string                   `json:"reason,omitempty"`
 	LastHeard *time.Time               `json:"last_heard,omitempty"`
 	Trust     *trustReport             `json:"trust,omitempty"` // not there where requests are not signed
+	RTT       float64                  `json:"rtt_ms"`          // of handshakes; 0: unknown
 	SynData   upstream.SynDataCounters `json:"syn_data"`
+	ZeroRTT   zeroRTTReport            `json:"zero_rtt"`
+}
+
+// zeroRTTReport is how often the request left without a handshake before it.
+type zeroRTTReport struct {
+	Hits  int64   `json:"hits"`
+	Total int64   `json:"total"`
+	Ratio float64 `json:"ratio"`
 }
 
 // trustReport is about the key of a concentrator, never the key itself.
@@ -41,12 +51,32 @@ type trustReport struct {
 }
 
 type wanReport struct {
-	Name      string   `json:"name"`
-	Device    string   `json:"device"`
-	Role      string   `json:"role"`
-	Up        bool     `json:"up"`
-	Reason    string   `json:"reason,omitempty"`
-	Addresses []string `json:"addresses"`
+	Name      string       `json:"name"`
+	Device    string       `json:"device"`
+	Interface string       `json:"interface,omitempty"`
+	Role      string       `json:"role"`
+	Metered   bool         `json:"metered"`
+	State     string       `json:"state"`
+	Reason    string       `json:"reason,omitempty"`
+	Up        bool         `json:"up"`
+	Addresses []string     `json:"addresses"`
+	RateUp    int64        `json:"rate_up_bps"`
+	RateDown  int64        `json:"rate_down_bps"`
+	TotalUp   uint64       `json:"total_up_bytes"`
+	TotalDown uint64       `json:"total_down_bytes"`
+	RTT       float64      `json:"rtt_ms"`
+	Loss      float64      `json:"loss"`
+	Subflows  int          `json:"subflows"`
+	Quota     *quotaReport `json:"quota"`
+}
+
+// quotaReport is null for a line without a quota.
+type quotaReport struct {
+	Limit  uint64 `json:"limit_bytes"`
+	Used   uint64 `json:"used_bytes"`
+	Resets string `json:"resets"` // date of the next reset
+	Action string `json:"action"` // what is done when it is used up
+	State  string `json:"state"`  // ok, warning, reached
 }
 
 type flowsReport struct {
@@ -62,35 +92,58 @@ func (d *cpe) status() report {
 	c := &d.proxy.counters
 	r := report{
 		Version: version, PID: os.Getpid(),
-		Concentrators: []concentratorReport{}, WANs: []wanReport{},
+		Concentrators: []concentratorReport{},
 		Flows: flowsReport{
 			Open: d.proxy.load(), Accepted: c.accepted.Load(), Relayed: c.relayed.Load(),
 			MPTCP: c.mptcp.Load(), Direct: c.direct.Load(), Refused: c.refused.Load(),
 		},
 		Accounts: d.proxy.ledger.Totals(),
 	}
+	active := false
 	for _, c := range d.proxy.settings.Load().concentrators {
-		cr := concentratorReport{Name: c.Name, Up: true, SynData: c.SynData()}
+		cr := concentratorReport{Name: c.Name, Up: true, SynData: c.SynData(), RTT: milliseconds(c.RoundTrip())}
 		if err := c.Down(); err != nil {
 			cr.Up, cr.Reason = false, err.Error()
 		}
+		cr.Active, active = cr.Up && !active, active || cr.Up
 		if heard := c.Heard(); !heard.IsZero() {
 			cr.LastHeard = &heard
 		}
 		if t := c.Trust(); t.Key != "" {
 			cr.Trust = &trustReport{t.Key, t.Ahead.Milliseconds(), t.Proven, t.Unproven, t.Retries}
 		}
+		cr.ZeroRTT.Hits, cr.ZeroRTT.Total = c.ZeroRTT()
+		if cr.ZeroRTT.Total > 0 {
+			cr.ZeroRTT.Ratio = float64(cr.ZeroRTT.Hits) / float64(cr.ZeroRTT.Total)
+		}
 		r.Concentrators = append(r.Concentrators, cr)
 	}
-	for _, w := range d.proxy.lines.WANs() {
-		wr := wanReport{Name: w.Name, Device: w.Device, Role: w.Role.String(), Up: w.Up, Reason: w.Reason, Addresses: []string{}}
+	r.WANs = d.proxy.wanReports()
+	return r
+}
+
+// wanReports tells of each line, in the order of the configuration.
+func (p *proxy) wanReports() []wanReport {
+	reports := []wanReport{}
+	seen := p.survey()
+	for _, w := range p.lines.WANs() {
+		counters, rates := p.lines.Meter().Read(w.Name)
+		s := seen[w.Name]
+		wr := wanReport{
+			Name: w.Name, Device: w.Device, Interface: w.Interface, Role: w.Role.String(), Metered: w.Metered,
+			State: w.State.String(), Reason: w.Reason, Up: w.Up, Addresses: []string{},
+			RateUp: int64(rates.Up), RateDown: int64(rates.Down), TotalUp: counters.Up, TotalDown: counters.Down,
+			RTT: milliseconds(s.roundTrip()), Loss: s.loss(), Subflows: s.subflows,
+		}
 		for _, a := range w.Addrs {
 			wr.Addresses = append(wr.Addresses, a.String())
 		}
-		r.WANs = append(r.WANs, wr)
+		reports = append(reports, wr)
 	}
-	return r
+	return reports
 }
+
+func milliseconds(d time.Duration) float64 { return float64(d.Microseconds()) / 1e3 }
 
 // status asks the running daemon.
 func status(o options, stdout io.Writer) error {
@@ -108,7 +161,7 @@ func status(o options, stdout io.Writer) error {
 func (r report) print(out io.Writer) {
 	w := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
 	fmt.Fprintf(w, "tandem-cpe %s, pid %d\n\n", r.Version, r.PID)
-	fmt.Fprintln(w, "CONCENTRATOR\tKEY\tPROVEN ANSWERS\tCLOCK\tSYN DATA SENT / TAKEN\tSTATE")
+	fmt.Fprintln(w, "CONCENTRATOR\tKEY\tPROVEN ANSWERS\tCLOCK\tRTT\tSYN DATA SENT / TAKEN\tWITHOUT A ROUND TRIP\tSTATE")
 	for _, c := range r.Concentrators {
 		key, proven, clock := "-", "-", "-"
 		if t := c.Trust; t != nil {
@@ -118,11 +171,27 @@ func (r report) print(out io.Writer) {
 			}
 			clock = clockWords(t.ClockOffsetMS)
 		}
-		fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%d / %d\t%s\n", c.Name, key, proven, clock, c.SynData.Tried, c.SynData.Acked, state(c.Up, c.Reason))
+		state := "up"
+		switch {
+		case !c.Up:
+			state = "down: " + c.Reason
+		case !c.Active:
+			state = "up, in reserve"
+		}
+		fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\t%d / %d\t%d of %d\t%s\n", c.Name, key, proven, clock, inMs(c.RTT),
+			c.SynData.Tried, c.SynData.Acked, c.ZeroRTT.Hits, c.ZeroRTT.Total, state)
 	}
-	fmt.Fprintln(w, "\nLINE\tDEVICE\tROLE\tSTATE\tADDRESSES")
+	fmt.Fprintln(w, "\nLINE\tDEVICE\tROLE\tSTATE\tDOWN\tUP\tRTT\tLOSS\tSUBFLOWS\tQUOTA\tADDRESSES")
 	for _, l := range r.WANs {
-		fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\n", l.Name, l.Device, l.Role, state(l.Up, l.Reason), l.Addresses)
+		state, quota := l.State, "-"
+		if l.Reason != "" {
+			state += ": " + l.Reason
+		}
+		if q := l.Quota; q != nil {
+			quota = fmt.Sprintf("%s of %s, %s", inBytes(q.Used), inBytes(q.Limit), q.State)
+		}
+		fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\t%s\t%s\t%.1f %%\t%d\t%s\t%s\n", l.Name, l.Device, l.Role, state,
+			inBits(l.RateDown), inBits(l.RateUp), inMs(l.RTT), l.Loss*100, l.Subflows, quota, l.Addresses)
 	}
 	f := r.Flows
 	fmt.Fprintf(w, "\nflows: %d open; %d accepted, %d relayed (%d by MPTCP), %d direct, %d refused\n",
@@ -131,7 +200,7 @@ func (r report) print(out io.Writer) {
 		fmt.Fprintln(w, "\nACCOUNT\tFLOWS\tOPEN\tUP\tDOWN")
 	}
 	for _, a := range r.Accounts {
-		fmt.Fprintf(w, "%s\t%d\t%d\t%d\t%d\n", a.Name, a.Opened, a.Open, a.Up, a.Down)
+		fmt.Fprintf(w, "%s\t%d\t%d\t%s\t%s\n", a.Name, a.Opened, a.Open, inBytes(uint64(a.Up)), inBytes(uint64(a.Down)))
 	}
 	w.Flush()
 }
@@ -150,11 +219,4 @@ func clockWords(ms int64) string {
 		return fmt.Sprintf("%s %s", d.Round(time.Second), word)
 	}
 	return fmt.Sprintf("%d days %s", d/day, word)
-}
-
-func state(up bool, reason string) string {
-	if up {
-		return "up"
-	}
-	return "down: " + reason
 }

@@ -26,6 +26,8 @@ type Tracker struct {
 	wans      atomic.Pointer[[]WAN]
 	facts     atomic.Pointer[policy.Facts]
 	changed   chan struct{}
+	meter     Meter
+	sources   sources
 
 	mu         sync.Mutex // guards configured; held over a refresh
 	configured *config.Config
@@ -43,6 +45,12 @@ func NewTracker(log *slog.Logger, pm PathManager, c *config.Config) (*Tracker, e
 // WANs returns the lines as they are now, in the order of the configuration.
 // The slice is not changed later; do not change it either.
 func (t *Tracker) WANs() []WAN { return *t.wans.Load() }
+
+// Meter counts what the lines' devices carry.
+func (t *Tracker) Meter() *Meter { return &t.meter }
+
+// LineOf returns the line that has, or lately had, the given address.
+func (t *Tracker) LineOf(source netip.Addr) (name string, ok bool) { return t.sources.line(source) }
 
 // Facts returns the router's own addresses and neighbouring networks.
 func (t *Tracker) Facts() policy.Facts { return *t.facts.Load() }
@@ -62,6 +70,10 @@ func (t *Tracker) Configure(c *config.Config) error {
 // endpoints away.
 func (t *Tracker) Run(ctx context.Context) error {
 	defer t.endpoints.close()
+	var metering sync.WaitGroup
+	defer metering.Wait()
+	metering.Add(1)
+	go func() { defer metering.Done(); t.measure(ctx) }()
 	for ctx.Err() == nil {
 		if err := t.follow(ctx); err != nil {
 			// ENOBUFS and the like: events were lost, so look again at
@@ -74,6 +86,22 @@ func (t *Tracker) Run(ctx context.Context) error {
 		}
 	}
 	return nil
+}
+
+// measureEvery is how old the rates in status can be.
+const measureEvery = 500 * time.Millisecond
+
+func (t *Tracker) measure(ctx context.Context) {
+	tick := time.NewTicker(measureEvery)
+	defer tick.Stop()
+	for {
+		t.meter.Sample(t.WANs())
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick.C:
+		}
+	}
 }
 
 // follow handles events until the subscription breaks or ctx ends.
@@ -154,6 +182,7 @@ func (t *Tracker) refresh() error {
 		logChanges(t.log, *old, wans)
 	}
 	t.wans.Store(&wans)
+	t.sources.learn(wans)
 	facts, err := readFacts()
 	if err != nil {
 		return err
@@ -182,7 +211,7 @@ func logChanges(log *slog.Logger, old, wans []WAN) {
 
 // look reads one line's state from the kernel.
 func look(c config.WAN) (WAN, error) {
-	w := WAN{Name: c.Name, Device: c.Device, Role: c.Role, Metered: c.Metered}
+	w := WAN{Name: c.Name, Device: c.Device, Interface: c.Interface, Role: c.Role, Metered: c.Metered, State: Down}
 	link, err := netlink.LinkByName(c.Device)
 	if errors.As(err, new(netlink.LinkNotFoundError)) {
 		w.Reason = fmt.Sprintf("device %q does not exist", c.Device)
@@ -211,7 +240,7 @@ func look(c config.WAN) (WAN, error) {
 	case len(w.Addrs) == 0:
 		w.Reason = fmt.Sprintf("device %q has no address yet", c.Device)
 	default:
-		w.Up = true
+		w.Up, w.State = true, Up
 	}
 	return w, nil
 }

@@ -11,14 +11,16 @@ import (
 
 // WAN is what is known of one access line at one moment.
 type WAN struct {
-	Name    string
-	Device  string
-	Index   int // of the device, 0 while it does not exist
-	Role    config.Role
-	Metered bool
-	Up      bool
-	Reason  string       // why it is not up, in words
-	Addrs   []netip.Addr // global ones, IPv4 first; the first of a family is used
+	Name      string
+	Device    string
+	Interface string // OpenWrt's name, empty where the file names the device
+	Index     int    // of the device, 0 while it does not exist
+	Role      config.Role
+	Metered   bool
+	Up        bool         // State is not Down
+	State     State        // how well it serves
+	Reason    string       // why it is not Up, in words
+	Addrs     []netip.Addr // global ones, IPv4 first; the first of a family is used
 }
 
 // Source returns the address from which the line reaches dst.

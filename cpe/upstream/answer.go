@@ -27,7 +27,7 @@ const (
 // Answer gives up, so that the flow can go direct.
 func (c *Converter) Answer(ctx context.Context, conn *net.TCPConn, a *Attempt, buf []byte) (handshake.Answer, []byte, error) {
 	asked := time.Now()
-	for wait := max(patience, 3*c.roundTrip()); ; wait = min(2*wait, 5*time.Second) {
+	for wait := max(patience, 3*c.RoundTrip()); ; wait = min(2*wait, 5*time.Second) {
 		since := time.Now()
 		err := waitReadable(conn, wait)
 		if err == nil {

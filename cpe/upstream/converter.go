@@ -36,6 +36,8 @@ type Converter struct {
 	signer  *credential.Signer // nil: requests are not signed
 	trust   trust
 
+	zeroRTT zeroRTT
+
 	mu     sync.Mutex
 	addrs  []netip.Addr
 	cookie []byte
@@ -103,8 +105,8 @@ func (c *Converter) Alive() {
 	}
 }
 
-// roundTrip returns the smoothed time of a handshake, 0 while none is known.
-func (c *Converter) roundTrip() time.Duration {
+// RoundTrip returns the smoothed time of a handshake, 0 while none is known.
+func (c *Converter) RoundTrip() time.Duration {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	return c.rtt

@@ -57,7 +57,7 @@ var keepAlive = net.KeepAliveConfig{Enable: true, Idle: 240 * time.Second, Inter
 // caller sends it on the connection it gets. A failure that tells of the
 // converter's health is booked.
 func (a *Attempt) Open(ctx context.Context, request []byte) (*net.TCPConn, error) {
-	ctx, cancel := context.WithTimeout(ctx, max(a.converter.timeout, 3*a.converter.roundTrip()))
+	ctx, cancel := context.WithTimeout(ctx, max(a.converter.timeout, 3*a.converter.RoundTrip()))
 	defer cancel()
 	if !a.SynData {
 		request = nil
@@ -84,9 +84,11 @@ func (a *Attempt) Open(ctx context.Context, request []byte) (*net.TCPConn, error
 func (a *Attempt) Learn(conn *net.TCPConn) (isMPTCP bool) {
 	isMPTCP, err := mptcp.IsMPTCP(conn)
 	if err != nil || !a.SynData {
+		a.converter.countZeroRTT(false)
 		return isMPTCP
 	}
 	acked, err := mptcp.SynDataAcked(conn)
+	a.converter.countZeroRTT(err == nil && acked)
 	if err == nil {
 		a.converter.learnSynData(a.Line.Name, acked, isMPTCP)
 	}

@@ -56,7 +56,7 @@ func (c *Converter) ask() error {
 	if err != nil {
 		return err
 	}
-	ctx, cancel := context.WithTimeout(context.Background(), max(probeTime, 6*c.roundTrip()))
+	ctx, cancel := context.WithTimeout(context.Background(), max(probeTime, 6*c.RoundTrip()))
 	defer cancel()
 	conn, err := attempt.dialer.Dial(ctx, attempt.to, nil)
 	if err != nil {

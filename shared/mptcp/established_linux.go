@@ -22,6 +22,21 @@ const (
 	StateClosed      State = 7
 )
 
+// String names a state as ss(8) does.
+func (s State) String() string {
+	switch s {
+	case StateEstablished:
+		return "established"
+	case StateSynSent:
+		return "syn-sent"
+	case StateSynRecv:
+		return "syn-recv"
+	case StateClosed:
+		return "closed"
+	}
+	return "closing"
+}
+
 // Established tells whether the handshake of the first subflow is complete:
 // its state is ESTABLISHED, or one that only comes later. ENOTCONN means that
 // it is closed and no other subflow is left.

@@ -1,0 +1,125 @@
+// Package flows lists the connections that are carried at present, for status,
+// for the choice of lines and for the watch over their health.
+package flows
+
+import (
+	"cmp"
+	"errors"
+	"net/netip"
+	"slices"
+	"sync"
+	"syscall"
+	"time"
+
+	"github.com/tandem-mptcp/tandem/shared/mptcp"
+)
+
+// Direct is the mode of flows that no concentrator carries.
+const Direct = "direct"
+
+// Flow is one connection of a LAN host while it is carried. Its fields do not
+// change.
+type Flow struct {
+	ID           uint64
+	Host         netip.AddrPort // of the LAN
+	Destination  netip.AddrPort
+	Started      time.Time
+	Mode         string // how lines are chosen for it, or Direct
+	Concentrator string // empty when direct
+	Line         string // of the first subflow; empty when direct
+
+	mu    sync.Mutex
+	relay Relay // nil before Attach
+	ended bool
+}
+
+// Relay is what carries the flow.
+type Relay interface {
+	Bytes() (up, down int64)
+	Server() syscall.Conn // works until the flow has ended
+}
+
+// Attach tells what carries the flow.
+func (f *Flow) Attach(r Relay) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.relay = r
+}
+
+// Bytes returns what the flow has carried so far.
+func (f *Flow) Bytes() (up, down int64) {
+	f.mu.Lock()
+	r := f.relay
+	f.mu.Unlock()
+	if r == nil {
+		return 0, 0
+	}
+	return r.Bytes()
+}
+
+// Subflows returns the state of the flow's connection to the concentrator, or
+// an error for one that is plain TCP.
+func (f *Flow) Subflows() ([]mptcp.Subflow, error) {
+	var subflows []mptcp.Subflow
+	err := f.Upstream(func(c syscall.Conn) (err error) {
+		subflows, err = mptcp.Subflows(c)
+		return err
+	})
+	return subflows, err
+}
+
+// ErrEnded is returned for a flow that is no more, or not yet.
+var ErrEnded = errors.New("the flow has ended")
+
+// Upstream runs look with the connection to the concentrator, or to the server
+// when direct. Until it returns the connection stays open, so it must not wait
+// for anything.
+func (f *Flow) Upstream(look func(syscall.Conn) error) error {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.ended || f.relay == nil {
+		return ErrEnded
+	}
+	return look(f.relay.Server())
+}
+
+// Table holds the flows. The zero value is ready.
+type Table struct {
+	mu    sync.Mutex
+	last  uint64
+	flows map[uint64]*Flow
+}
+
+// Add numbers a flow and lists it until Remove.
+func (t *Table) Add(f *Flow) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.flows == nil {
+		t.flows = make(map[uint64]*Flow)
+	}
+	t.last++
+	f.ID = t.last
+	t.flows[f.ID] = f
+}
+
+// Remove ends the listing of a flow.
+func (t *Table) Remove(f *Flow) {
+	f.mu.Lock()
+	f.ended = true
+	f.mu.Unlock()
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	delete(t.flows, f.ID)
+}
+
+// List returns the flows, the oldest first.
+func (t *Table) List() []*Flow {
+	t.mu.Lock()
+	all := make([]*Flow, 0, len(t.flows))
+	for _, f := range t.flows {
+		all = append(all, f)
+	}
+	t.mu.Unlock()
+	slices.SortFunc(all, func(a, b *Flow) int { return cmp.Compare(a.ID, b.ID) })
+	return all
+}

@@ -1,0 +1,95 @@
+package uplink
+
+import (
+	"sync"
+	"time"
+
+	"github.com/vishvananda/netlink"
+)
+
+// Counters are those of a device, as the kernel keeps them: all that passes,
+// Tandem's or not.
+type Counters struct {
+	Up, Down               uint64 // bytes
+	UpPackets, DownPackets uint64
+}
+
+// Rates are bits a second over the last second or so.
+type Rates struct {
+	Up, Down float64
+}
+
+// Meter reads the devices' counters and makes rates of them.
+type Meter struct {
+	mu    sync.Mutex
+	lines map[string]*metered // by the line's name
+}
+
+type metered struct {
+	index    int
+	at       time.Time
+	counters Counters
+	rates    Rates
+}
+
+// Sample reads the counters of the lines that have a device.
+func (m *Meter) Sample(wans []WAN) {
+	now := time.Now()
+	for _, w := range wans {
+		var c Counters
+		ok := w.Index != 0
+		if ok {
+			c, ok = readCounters(w.Index)
+		}
+		m.mu.Lock()
+		if m.lines == nil {
+			m.lines = make(map[string]*metered)
+		}
+		last := m.lines[w.Name]
+		switch {
+		case !ok:
+			if last != nil {
+				last.rates = Rates{}
+			}
+		case last == nil || last.index != w.Index || c.Up < last.counters.Up || c.Down < last.counters.Down:
+			m.lines[w.Name] = &metered{index: w.Index, at: now, counters: c}
+		default:
+			last.add(c, now)
+		}
+		m.mu.Unlock()
+	}
+}
+
+// add makes the rates follow with a time constant of a second, whatever the
+// distance of the samples is.
+func (l *metered) add(c Counters, now time.Time) {
+	dt := now.Sub(l.at).Seconds()
+	if dt <= 0 {
+		return
+	}
+	weight := min(dt, 1)
+	follow := func(rate *float64, bytes uint64) { *rate += (float64(bytes)*8/dt - *rate) * weight }
+	follow(&l.rates.Up, c.Up-l.counters.Up)
+	follow(&l.rates.Down, c.Down-l.counters.Down)
+	l.counters, l.at = c, now
+}
+
+// Read returns the last sample of a line.
+func (m *Meter) Read(name string) (Counters, Rates) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	l := m.lines[name]
+	if l == nil {
+		return Counters{}, Rates{}
+	}
+	return l.counters, l.rates
+}
+
+func readCounters(index int) (Counters, bool) {
+	link, err := netlink.LinkByIndex(index)
+	if err != nil || link.Attrs().Statistics == nil {
+		return Counters{}, false
+	}
+	s := link.Attrs().Statistics
+	return Counters{Up: s.TxBytes, Down: s.RxBytes, UpPackets: s.TxPackets, DownPackets: s.RxPackets}, true
+}
