@@ -12,6 +12,7 @@ import (
 	"github.com/tandem-mptcp/tandem/cpe/config"
 	"github.com/tandem-mptcp/tandem/cpe/keys"
 	"github.com/tandem-mptcp/tandem/shared/cli"
+	"github.com/tandem-mptcp/tandem/shared/control"
 	"github.com/tandem-mptcp/tandem/shared/credential"
 )
 
@@ -28,6 +29,7 @@ commands
   status     ask the running daemon how it and the lines are
   flows      list the connections it carries, with their subflows
   watch      the same, renewed every second until interrupted
+  schema     print what the configuration may hold, as JSON, for programs
   version    print the version
 
 flags
@@ -64,6 +66,7 @@ func command(args []string, stdout, stderr io.Writer) int {
 			"status":   func() error { return status(o, stdout) },
 			"flows":    func() error { return listFlows(o, stdout) },
 			"watch":    func() error { return watch(o, stdout) },
+			"schema":   func() error { return control.PrintJSON(stdout, config.Describe()) },
 		},
 	}.Run(args, stdout, stderr)
 }
