@@ -1,8 +1,6 @@
 package clients
 
 import (
-	"crypto/rand"
-	"encoding/hex"
 	"errors"
 	"fmt"
 	"net/netip"
@@ -11,6 +9,7 @@ import (
 	"unicode"
 
 	"github.com/tandem-mptcp/tandem/concentrator/limits"
+	"github.com/tandem-mptcp/tandem/shared/credential"
 )
 
 // Client is one CPE that may use the concentrator. One that came out of a
@@ -30,30 +29,19 @@ type Client struct {
 
 // Key is what a client shows that it is the client.
 type Key struct {
-	ID        KeyID     `json:"id"`
-	Secret    Secret    `json:"-"`
-	Created   time.Time `json:"created"`
-	FirstUsed time.Time `json:"first_used,omitzero"` // zero: not yet
+	ID        KeyID          `json:"id"`
+	Secret    credential.Key `json:"-"`
+	Created   time.Time      `json:"created"`
+	FirstUsed time.Time      `json:"first_used,omitzero"` // zero: not yet
 }
 
 // KeyID says which key a message is authenticated with. It is no secret.
-type KeyID [8]byte
-
-// String is the ID in hexadecimal digits.
-func (id KeyID) String() string { return hex.EncodeToString(id[:]) }
-
-// MarshalText is String, for JSON.
-func (id KeyID) MarshalText() ([]byte, error) { return []byte(id.String()), nil }
+type KeyID = credential.KeyID
 
 // newKey makes a key.
 func newKey(now time.Time) Key {
-	var k Key
-	var secret [32]byte
-	rand.Read(k.ID[:]) // never fails, see its documentation
-	rand.Read(secret[:])
-	k.Secret = NewSecret(secret)
-	k.Created = stamp(now)
-	return k
+	id, secret := credential.NewKey()
+	return Key{ID: id, Secret: secret, Created: stamp(now)}
 }
 
 // stamp is a time as files hold it.
@@ -99,7 +87,7 @@ func (c *Client) check() error {
 		errs = append(errs, fmt.Errorf("key: at most %d, the one in use and the next one", maxKeys))
 	case len(c.Keys) == 2 && c.Keys[0].ID == c.Keys[1].ID:
 		errs = append(errs, fmt.Errorf("key: %s is given twice", c.Keys[0].ID))
-	case slices.ContainsFunc(c.Keys, func(k Key) bool { return k.Secret.Equal(Secret{}) }):
+	case slices.ContainsFunc(c.Keys, func(k Key) bool { return k.Secret.IsZero() }):
 		errs = append(errs, errors.New("key: a secret of zeros is none"))
 	}
 	errs = append(errs, c.Limits.Check(), checkPrefixes("allow", c.Allow), checkPrefixes("deny", c.Deny))

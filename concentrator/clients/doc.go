@@ -1,8 +1,7 @@
 // Package clients keeps the CPEs that may use the concentrator: their keys,
 // whether they are enabled, their limits, and where they may go.
 //
-// Reading order: client.go (what is kept), secret.go (how a key stays out of
-// logs), store.go (what the daemon and the command line need of a store),
+// Reading order: client.go (what is kept), store.go (what the daemon and the command line need of a store),
 // then the store that there is, a folder with a file per client: file.go (the
 // file), edit.go (changes), table.go and folder.go (what the daemon reads).
 //

@@ -14,6 +14,7 @@ import (
 	"github.com/pelletier/go-toml/v2"
 
 	"github.com/tandem-mptcp/tandem/concentrator/limits"
+	"github.com/tandem-mptcp/tandem/shared/credential"
 )
 
 const (
@@ -78,7 +79,7 @@ func parse(text []byte, name string) (*Client, error) {
 		var bits [32]byte
 		fault(hexInto(key.ID[:], fmt.Sprintf("key[%d].id", i), k.ID))
 		fault(hexInto(bits[:], fmt.Sprintf("key[%d].secret", i), k.Secret))
-		key.Secret = NewSecret(bits)
+		key.Secret, _ = credential.KeyFrom(bits[:]) // zeros are refused by check
 		c.Keys = append(c.Keys, key)
 	}
 	c.Allow = parsePrefixes("allow", in.Allow, fault)
@@ -118,8 +119,7 @@ func format(c *Client) ([]byte, error) {
 		out.AllowPorts = append(out.AllowPorts, int64(p))
 	}
 	for _, k := range c.Keys {
-		b := k.Secret.Reveal()
-		id, secret := k.ID.String(), hex.EncodeToString(b[:])
+		id, secret := k.ID.String(), hex.EncodeToString(k.Secret.Reveal(nil))
 		out.Keys = append(out.Keys, rawKey{&id, &secret, timeUnlessZero(k.Created), timeUnlessZero(k.FirstUsed)})
 	}
 	l := c.Limits

@@ -13,19 +13,20 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/tandem-mptcp/tandem/concentrator/limits"
+	"github.com/tandem-mptcp/tandem/shared/credential"
 )
 
 var update = flag.Bool("update", false, "rewrite golden files")
 
 // whole has everything a client can have.
 func whole() *Client {
-	secret := [32]byte{0x5e, 0xc4, 0xe7}
-	next := [32]byte{31: 0xff}
+	secret, _ := credential.KeyFrom(append([]byte{0x5e, 0xc4, 0xe7}, make([]byte, 29)...))
+	next, _ := credential.KeyFrom(append(make([]byte, 31), 0xff))
 	return &Client{
 		Name: "home", Enabled: true, Note: "the \"first\" one, ß", Created: t0,
 		Keys: []Key{
-			{ID: KeyID{1, 2, 3}, Secret: NewSecret(secret), Created: t0, FirstUsed: t0.Add(time.Hour)},
-			{ID: KeyID{7: 9}, Secret: NewSecret(next), Created: t0.Add(2 * time.Hour)},
+			{ID: KeyID{1, 2, 3}, Secret: secret, Created: t0, FirstUsed: t0.Add(time.Hour)},
+			{ID: KeyID{7: 9}, Secret: next, Created: t0.Add(2 * time.Hour)},
 		},
 		Limits:     limits.Limits{Connections: 500, NewPerSecond: 20, Up: 5_500_000, Down: 50_000_000, MonthlyBytes: 500e9, ResetDay: 15},
 		Allow:      []netip.Prefix{netip.MustParsePrefix("10.1.0.0/16"), netip.MustParsePrefix("2001:db8::1/128")},
@@ -74,7 +75,7 @@ func TestParse(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if !c.Enabled || c.Limits.Up != 5e6 || c.Limits.Down != 5e5 || c.Keys[0].Secret.Reveal()[31] != 0x1f {
+	if !c.Enabled || c.Limits.Up != 5e6 || c.Limits.Down != 5e5 || c.Keys[0].Secret.Reveal(nil)[31] != 0x1f {
 		t.Errorf("%+v", c)
 	}
 }
@@ -154,8 +155,7 @@ func FuzzFile(f *testing.F) {
 		if diff := cmp.Diff(c, back, comparePrefixes); diff != "" {
 			t.Errorf("(-first +second)\n%s", diff)
 		}
-		secret := c.Keys[0].Secret.Reveal()
-		if !bytes.Contains(again, []byte(hex.EncodeToString(secret[:]))) {
+		if !bytes.Contains(again, []byte(hex.EncodeToString(c.Keys[0].Secret.Reveal(nil)))) {
 			t.Error("the secret is not in the file")
 		}
 	})

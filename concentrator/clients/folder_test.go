@@ -64,7 +64,7 @@ func TestLifeOfAClient(t *testing.T) {
 	if _, err := f.Add(Client{Name: "home"}); !errors.Is(err, ErrExists) {
 		t.Errorf("added twice: %v", err)
 	}
-	if home.Keys[0].Secret.Equal(cabin.Keys[0].Secret) || home.Keys[0].Secret.Equal(Secret{}) || home.Keys[0].ID == cabin.Keys[0].ID {
+	if home.Keys[0].Secret.Equal(cabin.Keys[0].Secret) || home.Keys[0].Secret.IsZero() || home.Keys[0].ID == cabin.Keys[0].ID {
 		t.Error("keys are no random ones")
 	}
 	if diff := cmp.Diff([]bool{false}, valid(f, home.Keys[0])); diff != "" {

@@ -36,7 +36,7 @@ func newDesk(t *testing.T) *desk {
 	d.deps = Deps{
 		Store: d.store,
 		Line: func(name string, k clients.Key) (string, error) {
-			secret := k.Secret.Reveal()
+			secret := k.Secret.Reveal(nil)
 			return fmt.Sprintf("tandem://%s/%s/%x", name, k.ID, secret), nil
 		},
 		Poke: func() error { d.pokes++; return d.poked },
@@ -139,7 +139,7 @@ func (d *desk) noKeys() {
 	all, _, _ := d.store.List()
 	for _, c := range all {
 		for _, k := range c.Keys {
-			secret := k.Secret.Reveal()
+			secret := k.Secret.Reveal(nil)
 			if strings.Contains(d.all.String(), hex.EncodeToString(secret[:4])) {
 				d.t.Error("a key was printed")
 			}
