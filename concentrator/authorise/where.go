@@ -2,6 +2,8 @@ package authorise
 
 import (
 	"net/netip"
+	"slices"
+	"sync/atomic"
 
 	"github.com/tandem-mptcp/tandem/shared/convert"
 )
@@ -12,36 +14,78 @@ type Policy struct {
 	Allow        []netip.Prefix // exceptions from what is refused by default
 	Deny         []netip.Prefix // refused, whatever Allow says
 	DenyPorts    []uint16
-	Own          []netip.Addr // addresses of the concentrator itself
+	Own          *Own // addresses of the concentrator itself; nil: none
+}
+
+// Own is the set of the concentrator's own addresses, which may change at any
+// time.
+type Own struct {
+	set atomic.Pointer[map[netip.Addr]struct{}]
+}
+
+// NewOwn returns the set of these addresses.
+func NewOwn(addrs ...netip.Addr) *Own {
+	o := new(Own)
+	o.Set(addrs)
+	return o
+}
+
+// Set replaces the set.
+func (o *Own) Set(addrs []netip.Addr) {
+	set := make(map[netip.Addr]struct{}, len(addrs))
+	for _, a := range addrs {
+		set[a.Unmap().WithZone("")] = struct{}{}
+	}
+	o.set.Store(&set)
+}
+
+func (o *Own) has(a netip.Addr) bool {
+	if o == nil {
+		return false
+	}
+	_, ok := (*o.set.Load())[a]
+	return ok
 }
 
 // Destinations says where a client may go.
 type Destinations struct {
-	allowPrivate bool
-	allow, deny  prefixes[struct{}]
-	denyPorts    map[uint16]struct{}
-	own          map[netip.Addr]struct{}
-	reserved     []reservation
+	policy      Policy
+	allow, deny prefixes[struct{}]
+	denyPorts   map[uint16]struct{}
+	reserved    []reservation
 }
 
 // NewDestinations builds Destinations. The zero Policy allows what is on the
 // public Internet.
 func NewDestinations(p Policy) *Destinations {
+	return newDestinations(p, reservations())
+}
+
+func newDestinations(p Policy, reserved []reservation) *Destinations {
 	d := &Destinations{
-		allowPrivate: p.AllowPrivate,
-		allow:        newSet(p.Allow),
-		deny:         newSet(p.Deny),
-		denyPorts:    make(map[uint16]struct{}),
-		own:          make(map[netip.Addr]struct{}),
-		reserved:     reservations(),
+		policy:    p,
+		allow:     newSet(p.Allow),
+		deny:      newSet(p.Deny),
+		denyPorts: make(map[uint16]struct{}),
+		reserved:  reserved,
 	}
 	for _, port := range p.DenyPorts {
 		d.denyPorts[port] = struct{}{}
 	}
-	for _, a := range p.Own {
-		d.own[a.Unmap().WithZone("")] = struct{}{}
-	}
 	return d
+}
+
+// For returns d for one client: it may also reach allow and the denied ports
+// in allowPorts, but not deny. What d denies stays denied.
+func (d *Destinations) For(allow, deny []netip.Prefix, allowPorts []uint16) *Destinations {
+	if len(allow)+len(deny)+len(allowPorts) == 0 {
+		return d
+	}
+	p := d.policy
+	p.Allow = slices.Concat(p.Allow, allow)
+	p.Deny = slices.Concat(p.Deny, deny)
+	p.DenyPorts = slices.DeleteFunc(slices.Clone(p.DenyPorts), func(port uint16) bool { return slices.Contains(allowPorts, port) })
+	return newDestinations(p, d.reserved)
 }
 
 // Check says whether dst may be dialled, and if not, why. Loopback, multicast,
@@ -79,12 +123,12 @@ func (d *Destinations) refuse(a netip.Addr) string {
 	if d.allow.cover(a) {
 		return ""
 	}
-	if _, own := d.own[a]; own {
+	if d.policy.Own.has(a) {
 		return "destination is the concentrator itself"
 	}
 	for i := range d.reserved {
 		if r := &d.reserved[i]; r.prefix.Contains(a) {
-			if r.private && d.allowPrivate {
+			if r.private && d.policy.AllowPrivate {
 				return ""
 			}
 			return r.why

@@ -26,7 +26,7 @@ func check(d *Destinations, dst string) (int, Refusal) {
 func TestDefaultDestinations(t *testing.T) {
 	d := NewDestinations(Policy{
 		DenyPorts: []uint16{25},
-		Own:       []netip.Addr{netip.MustParseAddr("198.51.100.1"), netip.MustParseAddr("2001:db8:f::1")},
+		Own:       NewOwn(netip.MustParseAddr("198.51.100.1"), netip.MustParseAddr("2001:db8:f::1")),
 	})
 	tests := []struct {
 		addr string
@@ -97,7 +97,7 @@ func TestDestinationPolicy(t *testing.T) {
 		}
 		return out
 	}
-	own := []netip.Addr{netip.MustParseAddr("::ffff:198.51.100.1")}
+	own := NewOwn(netip.MustParseAddr("::ffff:198.51.100.1"))
 	tests := []struct {
 		name   string
 		policy Policy
@@ -130,7 +130,7 @@ func TestDestinationPolicy(t *testing.T) {
 		{"private is not link-local", Policy{AllowPrivate: true}, "169.254.169.254:80", refused},
 		{"private is not metadata", Policy{AllowPrivate: true}, "[fd00:ec2::254]:80", refused},
 		{"private is not metadata, CGNAT", Policy{AllowPrivate: true}, "100.100.100.200:80", refused},
-		{"private is not own", Policy{AllowPrivate: true, Own: []netip.Addr{netip.MustParseAddr("10.0.0.1")}}, "10.0.0.1:80", refused},
+		{"private is not own", Policy{AllowPrivate: true, Own: NewOwn(netip.MustParseAddr("10.0.0.1"))}, "10.0.0.1:80", refused},
 		{"own given as mapped", Policy{Own: own}, "198.51.100.1:80", refused},
 		{"own allowed", Policy{Own: own, Allow: pre("198.51.100.1/32")}, "198.51.100.1:80", allowed},
 	}
@@ -144,7 +144,7 @@ func TestDestinationPolicy(t *testing.T) {
 // TestEmbeddedSpellings takes each address that is refused as IPv4 through
 // every spelling.
 func TestEmbeddedSpellings(t *testing.T) {
-	d := NewDestinations(Policy{Own: []netip.Addr{netip.MustParseAddr("203.0.113.1")}})
+	d := NewDestinations(Policy{Own: NewOwn(netip.MustParseAddr("203.0.113.1"))})
 	inner := []string{"0.0.0.1", "10.1.2.3", "100.64.0.1", "127.0.0.1", "169.254.169.254", "172.16.5.5", "192.0.0.8",
 		"192.168.1.1", "198.18.0.1", "203.0.113.1", "224.0.0.1", "240.0.0.1", "255.255.255.255"}
 	for _, s := range inner {
@@ -190,7 +190,7 @@ func FuzzCheck(f *testing.F) {
 }
 
 func BenchmarkCheck(b *testing.B) {
-	p := Policy{DenyPorts: []uint16{25}, Own: []netip.Addr{netip.MustParseAddr("198.51.100.1")}}
+	p := Policy{DenyPorts: []uint16{25}, Own: NewOwn(netip.MustParseAddr("198.51.100.1"))}
 	for i := range 1000 {
 		p.Deny = append(p.Deny, netip.PrefixFrom(netip.AddrFrom4([4]byte{90, byte(i >> 8), byte(i), 0}), 24))
 	}

@@ -4,6 +4,8 @@ import (
 	"log/slog"
 	"net/netip"
 	"time"
+
+	"github.com/tandem-mptcp/tandem/shared/credential"
 )
 
 // DefaultPath is where the daemon looks for its file.
@@ -16,6 +18,8 @@ type Config struct {
 	FastOpen      bool             // take data in the SYN (RFC 7413)
 	FastOpenQueue int              // TCP_FASTOPEN: connections with data before their third ACK
 	Control       string           // path of the control socket
+	State         string           // folder of what outlives the process: clients, nonces, volumes
+	Advertise     Advertise        // what pairing lines say of where we are
 
 	Log          Log
 	Limits       Limits
@@ -23,6 +27,7 @@ type Config struct {
 	Authorise    Authorise
 	Clients      []Client
 	Destinations Destinations
+	BindingLog   BindingLog
 
 	// Warnings are sentences about what is legal and most likely not meant. The
 	// daemon logs them.
@@ -37,8 +42,10 @@ type Log struct {
 // Limits bound what all clients together can take.
 type Limits struct {
 	MaxConnections      int           // open at a time
-	MaxPending          int           // accepted, request not answered yet
+	MaxPending          int           // accepted, request not read yet
 	MaxPendingPerSource int           // of these, from one IPv4 address or IPv6 /64
+	MaxSetups           int           // authorised, server has not answered yet
+	MaxNonces           int           // credentials remembered against replay
 	RequestTimeout      time.Duration // from accept to the last byte of the Convert message
 	ConnectTimeout      time.Duration // from the dial to the server's SYN+ACK
 	DrainTimeout        time.Duration // from SIGTERM until what is still open is cut
@@ -46,7 +53,21 @@ type Limits struct {
 
 // Connect says how servers are dialled.
 type Connect struct {
-	Source4, Source6 netip.Addr // address to dial from; not valid: the kernel chooses
+	Sources []netip.Addr // addresses of this host to dial from; none of a family: the kernel chooses
+}
+
+// Advertise says where CPEs find the concentrator: addresses of it, or one
+// name. Neither: the addresses of this host.
+type Advertise struct {
+	Addresses []netip.Addr
+	Host      string
+	Port      uint16 // 0: the first one of Listen
+}
+
+// BindingLog is the record of who used which external address and port.
+type BindingLog struct {
+	Enabled      bool
+	Destinations bool // record also where to, which RFC 6888 REQ-12 advises against
 }
 
 // Authorise says how a client shows who it is.
@@ -104,11 +125,14 @@ func defaults() *Config {
 		FastOpen:      true,
 		FastOpenQueue: 1024,
 		Control:       "/run/tandem-concentrator/control.sock",
+		State:         "/var/lib/tandem-concentrator",
 		Log:           Log{Level: slog.LevelInfo},
 		Limits: Limits{
 			MaxConnections:      100_000,
 			MaxPending:          4096,
 			MaxPendingPerSource: 1024,
+			MaxSetups:           4096,
+			MaxNonces:           credential.DefaultCapacity,
 			RequestTimeout:      5 * time.Second,
 			ConnectTimeout:      30 * time.Second,
 			DrainTimeout:        30 * time.Second,
@@ -121,5 +145,6 @@ func defaults() *Config {
 		Destinations: Destinations{
 			DenyPorts: []uint16{25},
 		},
+		BindingLog: BindingLog{Enabled: true},
 	}
 }

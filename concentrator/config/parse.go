@@ -98,13 +98,19 @@ func (p *parser) config(in *raw) *Config {
 	if in.Control != nil && *in.Control == "" {
 		p.add("control", "the control socket needs a path")
 	}
+	p.path(&c.State, "state", in.State)
+	if in.State != nil && *in.State == "" {
+		p.add("state", "the clients and their keys need a folder")
+	}
+	p.advertise(&c.Advertise, in.Advertise)
 	p.level(&c.Log.Level, "log.level", in.Log.Level)
 	p.limits(&c.Limits, &in.Limits)
-	p.address(&c.Connect.Source4, "connect.source4", in.Connect.Source4, true)
-	p.address(&c.Connect.Source6, "connect.source6", in.Connect.Source6, false)
+	c.Connect.Sources = append(p.sources("connect.source4", in.Connect.Source4, true), p.sources("connect.source6", in.Connect.Source6, false)...)
 	p.authorise(&c.Authorise, &in.Authorise)
 	p.destinations(&c.Destinations, &in.Destinations)
 	c.Clients = p.clients(in.Clients)
+	set(&c.BindingLog.Enabled, in.BindingLog.Enabled)
+	set(&c.BindingLog.Destinations, in.BindingLog.Destinations)
 	c.Warnings = warnings(c)
 	return c
 }
@@ -136,6 +142,8 @@ func (p *parser) limits(l *Limits, in *rawLimits) {
 	p.count(&l.MaxConnections, "limits.max_connections", in.MaxConnections, 1, 10_000_000)
 	p.count(&l.MaxPending, "limits.max_pending", in.MaxPending, 1, 1_000_000)
 	p.count(&l.MaxPendingPerSource, "limits.max_pending_per_source", in.MaxPendingPerSource, 1, 1_000_000)
+	p.count(&l.MaxSetups, "limits.max_setups", in.MaxSetups, 1, 1_000_000)
+	p.count(&l.MaxNonces, "limits.max_nonces", in.MaxNonces, 1024, 100_000_000)
 	p.duration(&l.RequestTimeout, "limits.request_timeout", in.RequestTimeout, 100*time.Millisecond, time.Minute)
 	p.duration(&l.ConnectTimeout, "limits.connect_timeout", in.ConnectTimeout, time.Second, 5*time.Minute)
 	p.duration(&l.DrainTimeout, "limits.drain_timeout", in.DrainTimeout, 0, time.Hour)
@@ -166,9 +174,6 @@ func (p *parser) destinations(d *Destinations, in *rawDestinations) {
 }
 
 func warnings(c *Config) (out []string) {
-	if len(c.Clients) == 0 {
-		out = append(out, "no [[client]] is configured: every connection is refused")
-	}
 	for _, cl := range c.Clients {
 		for _, s := range cl.Sources {
 			if s.Bits() == 0 && len(cl.Cookies) == 0 {

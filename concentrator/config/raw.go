@@ -7,6 +7,8 @@ type raw struct {
 	FastOpen      *bool    `toml:"fast_open"`
 	FastOpenQueue *int64   `toml:"fast_open_queue"`
 	Control       *string  `toml:"control"`
+	State         *string  `toml:"state"`
+	Advertise     []string `toml:"advertise"`
 
 	Log          rawLog          `toml:"log"`
 	Limits       rawLimits       `toml:"limits"`
@@ -14,6 +16,7 @@ type raw struct {
 	Authorise    rawAuthorise    `toml:"authorise"`
 	Clients      []rawClient     `toml:"client"`
 	Destinations rawDestinations `toml:"destinations"`
+	BindingLog   rawBindingLog   `toml:"binding_log"`
 }
 
 type rawLog struct {
@@ -24,14 +27,16 @@ type rawLimits struct {
 	MaxConnections      *int64  `toml:"max_connections"`
 	MaxPending          *int64  `toml:"max_pending"`
 	MaxPendingPerSource *int64  `toml:"max_pending_per_source"`
+	MaxSetups           *int64  `toml:"max_setups"`
+	MaxNonces           *int64  `toml:"max_nonces"`
 	RequestTimeout      *string `toml:"request_timeout"`
 	ConnectTimeout      *string `toml:"connect_timeout"`
 	DrainTimeout        *string `toml:"drain_timeout"`
 }
 
 type rawConnect struct {
-	Source4 *string `toml:"source4"`
-	Source6 *string `toml:"source6"`
+	Source4 []string `toml:"source4"`
+	Source6 []string `toml:"source6"`
 }
 
 type rawAuthorise struct {
@@ -52,4 +57,9 @@ type rawDestinations struct {
 	Allow        []string `toml:"allow"`
 	Deny         []string `toml:"deny"`
 	DenyPorts    []int64  `toml:"deny_ports"`
+}
+
+type rawBindingLog struct {
+	Enabled      *bool `toml:"enabled"`
+	Destinations *bool `toml:"destinations"`
 }

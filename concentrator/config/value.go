@@ -4,6 +4,7 @@ import (
 	"log/slog"
 	"net/netip"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -101,21 +102,24 @@ func choose[T any](p *parser, dst *T, key string, in *string, from ...choice[T])
 	p.add(key, "%q is not one of %s", clip(*in), strings.Join(words, ", "))
 }
 
-// address takes the empty string as "none".
-func (p *parser) address(dst *netip.Addr, key string, in *string, v4 bool) {
-	if in == nil || *in == "" {
-		return
-	}
-	a, err := netip.ParseAddr(*in)
+// sources reads addresses to dial from, all of one family.
+func (p *parser) sources(key string, in []string, v4 bool) (out []netip.Addr) {
 	family := map[bool]string{true: "IPv4", false: "IPv6"}[v4]
-	switch {
-	case err != nil || a.Is4() != v4 || a.Is4In6() || a.Zone() != "":
-		p.add(key, "%q is not an %s address", clip(*in), family)
-	case a.IsUnspecified() || a.IsMulticast() || a.IsLoopback():
-		p.add(key, "%q cannot be dialled from; leave the key out to let the kernel choose", clip(*in))
-	default:
-		*dst = a
+	for i, s := range in {
+		key := element(key, i)
+		a, err := netip.ParseAddr(s)
+		switch {
+		case err != nil || a.Is4() != v4 || a.Is4In6() || a.Zone() != "":
+			p.add(key, "%q is not an %s address", clip(s), family)
+		case a.IsUnspecified() || a.IsMulticast() || a.IsLoopback():
+			p.add(key, "%q cannot be dialled from; leave the key out to let the kernel choose", clip(s))
+		case slices.Contains(out, a):
+			p.add(key, "%s is given twice", a)
+		default:
+			out = append(out, a)
+		}
 	}
+	return out
 }
 
 // prefixes reads "192.0.2.0/24" and single addresses. Bits behind the prefix

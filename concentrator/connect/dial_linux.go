@@ -1,8 +1,9 @@
 // Package connect opens the plain TCP connection to the server and, where that
 // fails, finds out what a client must be told (RFC 8803 section 6.2.8).
 //
-// Reading order: dial_linux.go, queue_linux.go (the ICMP message behind a
-// failure), error_linux.go (failure to Convert Error), own.go.
+// Reading order: sources.go (from which address), dial_linux.go, queue_linux.go
+// (the ICMP message behind a failure), error_linux.go (failure to Convert
+// Error), own.go.
 package connect
 
 import (
@@ -13,6 +14,8 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/tandem-mptcp/tandem/concentrator/bindlog"
 )
 
 // How an idle connection is kept, and a dead one found: after 60 s of silence
@@ -25,8 +28,9 @@ const (
 
 // Dialer dials servers. The zero value lets the kernel choose everything.
 type Dialer struct {
-	Mark             uint32     // SO_MARK, which needs CAP_NET_ADMIN; 0: none
-	Source4, Source6 netip.Addr // address to dial from; not valid: the kernel chooses
+	Mark   uint32     // SO_MARK, which needs CAP_NET_ADMIN; 0: none
+	Source netip.Addr // address to dial from; not valid: the kernel chooses
+	Port   uint16     // port to dial from; 0: the kernel chooses
 }
 
 // Dial connects to dst with plain TCP, never MPTCP. The time it may take is
@@ -48,8 +52,8 @@ func (d *Dialer) Dial(ctx context.Context, dst netip.AddrPort) (*net.TCPConn, er
 		},
 	}
 	dialer.SetMultipathTCP(false)
-	if src := d.source(v6); src.IsValid() {
-		dialer.LocalAddr = net.TCPAddrFromAddrPort(netip.AddrPortFrom(src, 0))
+	if d.Source.IsValid() {
+		dialer.LocalAddr = net.TCPAddrFromAddrPort(netip.AddrPortFrom(d.Source, 0))
 	}
 	c, err := dialer.DialContext(ctx, "tcp", dst.String())
 	if err != nil {
@@ -64,13 +68,6 @@ func (d *Dialer) Dial(ctx context.Context, dst netip.AddrPort) (*net.TCPConn, er
 	return c.(*net.TCPConn), nil
 }
 
-func (d *Dialer) source(v6 bool) netip.Addr {
-	if v6 {
-		return d.Source6
-	}
-	return d.Source4
-}
-
 // prepare runs between socket(2) and bind(2).
 func (d *Dialer) prepare(fd int, v6 bool, queue *errorQueue) error {
 	if d.Mark != 0 {
@@ -78,11 +75,16 @@ func (d *Dialer) prepare(fd int, v6 bool, queue *errorQueue) error {
 			return wrap("setsockopt SO_MARK", err)
 		}
 	}
-	if d.source(v6).IsValid() {
+	if d.Source.IsValid() {
 		// Leave the port to connect(2), which can use one for many servers. It is
 		// an option of level IP for IPv6 sockets too.
 		if err := unix.SetsockoptInt(fd, unix.SOL_IP, unix.IP_BIND_ADDRESS_NO_PORT, 1); err != nil {
 			return wrap("setsockopt IP_BIND_ADDRESS_NO_PORT", err)
+		}
+	}
+	if d.Port != 0 {
+		if err := bindlog.SetPort(fd, d.Port); err != nil {
+			return err
 		}
 	}
 	return queue.open(fd, v6)

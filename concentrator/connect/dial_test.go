@@ -230,7 +230,7 @@ func TestSocketOptions(t *testing.T) {
 		{server4, "198.51.100.3", unix.SOL_IP, unix.IP_RECVERR},
 		{server6, "2001:db8:c::3", unix.SOL_IPV6, unix.IPV6_RECVERR},
 	} {
-		d := Dialer{Mark: 0x20000000, Source4: netip.MustParseAddr("198.51.100.3"), Source6: netip.MustParseAddr("2001:db8:c::3")}
+		d := Dialer{Mark: 0x20000000, Source: netip.MustParseAddr(tt.source)}
 		c, err := n.dial(t, d, 5*time.Second, dst(tt.to, port))
 		if err != nil {
 			t.Fatal(err)

@@ -24,11 +24,11 @@ func TestShortage(t *testing.T) {
 	}
 
 	absent := netip.MustParseAddr("198.51.100.99")
-	_, err := n.dial(t, Dialer{Source4: absent}, time.Second, dst(server4, port))
+	_, err := n.dial(t, Dialer{Source: absent}, time.Second, dst(server4, port))
 	want("source address is not here", convert.NetworkFailure, err)
 
 	n.sysctl(t, n.here, "net/ipv4/ip_local_port_range", "40000 40000")
-	for _, d := range []Dialer{{}, {Source4: netip.MustParseAddr("198.51.100.1")}} {
+	for _, d := range []Dialer{{}, {Source: netip.MustParseAddr("198.51.100.1")}} {
 		first, err := n.dial(t, d, time.Second, dst(server4, port))
 		if err != nil {
 			t.Fatal(err)
@@ -39,7 +39,7 @@ func TestShortage(t *testing.T) {
 		second := listen(t, n.there, "0.0.0.0")
 		other, err := n.dial(t, d, time.Second, dst(server4, second))
 		if err != nil {
-			t.Errorf("source %v: same port to another server: %v", d.Source4, err)
+			t.Errorf("source %v: same port to another server: %v", d.Source, err)
 		} else {
 			_ = other.SetLinger(0)
 			other.Close()

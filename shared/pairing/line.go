@@ -45,7 +45,7 @@ func (l *Line) check() error {
 		return err
 	}
 	if l.Host != "" {
-		return checkHost(l.Host)
+		return CheckHost(l.Host)
 	}
 	seen := make(map[netip.Addr]bool)
 	for _, a := range l.Addresses {
@@ -69,9 +69,9 @@ func checkName(s string) error {
 	return nil
 }
 
-// checkHost wants a name as RFC 1123 section 2.1 has it, which cannot be taken
-// for an address.
-func checkHost(s string) error {
+// CheckHost says why s is not a host name that a line can carry: one as RFC
+// 1123 section 2.1 has it, which cannot be taken for an address.
+func CheckHost(s string) error {
 	labels := strings.Split(s, ".")
 	bad := len(s) > maxHost || !strings.ContainsFunc(labels[len(labels)-1], func(r rune) bool { return r < '0' || r > '9' })
 	for _, label := range labels {
