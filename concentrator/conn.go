@@ -8,7 +8,7 @@ import (
 	"net/netip"
 	"time"
 
-	"github.com/tandem-mptcp/tandem/concentrator/authorise"
+	"github.com/tandem-mptcp/tandem/concentrator/bindlog"
 	"github.com/tandem-mptcp/tandem/concentrator/connect"
 	"github.com/tandem-mptcp/tandem/concentrator/receive"
 	"github.com/tandem-mptcp/tandem/shared/convert"
@@ -19,14 +19,15 @@ import (
 // One connection from a CPE, from its first byte to its last:
 //
 //	1 receive     the one Convert message, and the LAN host's bytes behind it
-//	2 authorise   who asks, and whether it may go there
+//	2 authorise   who asks, whether it may go there, and whether it has enough
 //	3 connect     plain TCP to the server, first bytes included
 //	4 answer      success, or the Error TLV that tells what happened
 //	5 relay       until both sides have ended
 //	6 account
-func (s *server) handle(ctx context.Context, cpe *net.TCPConn) {
+func (s *server) handle(ctx context.Context, cpe *net.TCPConn, entered *pendingConn) {
+	defer s.pending.leave(entered)
 	set := s.settings.Load()
-	source := addrOf(cpe.RemoteAddr())
+	source := entered.source
 
 	// 1 receive
 	r := s.requests.Get()
@@ -37,42 +38,49 @@ func (s *server) handle(ctx context.Context, cpe *net.TCPConn) {
 	}
 
 	// 2 authorise
-	client, refusal := set.gate.Who(source, r.Cookie())
+	client, no := s.who(set, source, r)
 	if client == nil {
-		s.refuse(ctx, cpe, source, refusal, r, set.gate.Answers(source))
+		s.refuse(ctx, cpe, source, no)
 		return
 	}
+	s.pending.leave(entered)   // it is a stranger no more
 	if !r.Message.HasConnect { // Info: a CPE asks whether we work
-		_ = s.answer(ctx, cpe, supported)
+		_ = s.answer(ctx, cpe, sign(client.proof, supported()))
 		hangUp(cpe)
 		return
 	}
 	dst := r.Message.Connect.Addr
-	if refusal, ok := set.where.Check(dst); !ok {
-		s.refuse(ctx, cpe, source, refusal, r, true)
+	if no, ok := client.where.Check(dst); !ok {
+		s.refuse(ctx, cpe, source, refusal{sign(client.proof, no.Append(nil, r.Echo())), no.Why})
 		return
 	}
-	if s.engine.Active() >= set.config.Limits.MaxConnections {
+	admitted := client.limits.Admit(time.Now())
+	if !admitted.OK {
 		s.counters.overload.Add(1)
-		_ = s.answer(ctx, cpe, convert.AppendWait(nil, convert.ResourceExceeded, overloadWait))
+		s.perClient.Line(slog.LevelInfo, client.name, "over a limit", "client", client.name, "reason", admitted.Why)
+		_ = s.answer(ctx, cpe, sign(client.proof, admitted.Append(nil)))
 		hangUp(cpe)
 		return
 	}
 
 	// 3 connect
-	account := s.ledger.Account(client.Name)
-	server, err := s.connect(ctx, set, dst, r.Early())
+	account := s.ledger.Account(client.name)
+	server, binding, err := s.connect(ctx, set, client, dst, r.Early())
 	if err != nil {
+		client.limits.Release(false)
 		account.Fail()
 		s.counters.failed.Add(1)
-		s.unreachable(ctx, cpe, source, dst, r, err)
+		s.unreachable(ctx, cpe, client, dst, err)
 		return
 	}
+	client.limits.Connected()
 
 	// 4 answer
-	if err := s.answer(ctx, cpe, success); err != nil {
+	ended := func() { binding.End(); client.limits.Release(true) }
+	if err := s.answer(ctx, cpe, sign(client.proof, convert.AppendSuccess(nil))); err != nil {
 		_ = mptcp.Reset(server)
 		_ = mptcp.Reset(cpe)
+		ended()
 		return
 	}
 
@@ -80,12 +88,17 @@ func (s *server) handle(ctx context.Context, cpe *net.TCPConn) {
 	s.counters.relayed.Add(1)
 	account.Open()
 	_ = cpe.SetKeepAliveConfig(keepAlive)
-	if _, err := s.engine.Start(cpe, server, relay.Options{Done: func(_ *relay.Flow, r relay.Result) {
-		account.Close(r.Up, r.Down) // 6 account
-	}}); err != nil {
+	if _, err := s.engine.Start(cpe, server, relay.Options{
+		Up: client.limits.Up(), Down: client.limits.Down(), Tag: client,
+		Done: func(_ *relay.Flow, res relay.Result) {
+			account.Close(res.Up, res.Down) // 6 account
+			ended()
+		},
+	}); err != nil {
 		account.Close(0, 0)
 		_ = mptcp.Reset(server)
 		_ = mptcp.Reset(cpe)
+		ended()
 	}
 }
 
@@ -93,43 +106,47 @@ func (s *server) handle(ctx context.Context, cpe *net.TCPConn) {
 // themselves; ours are rarer, for the sake of metered lines.
 var keepAlive = net.KeepAliveConfig{Enable: true, Idle: 300 * time.Second, Interval: 30 * time.Second, Count: 4}
 
-// What is said most often.
-var (
-	success   = convert.AppendSuccess(nil)
-	supported = supportedExtensions()
-)
-
-// supportedExtensions is the answer to Info: MPTCP and Fast Open.
-func supportedExtensions() []byte {
+// supported is the answer to Info: MPTCP and Fast Open.
+func supported() []byte {
 	m := convert.Message{Supported: []byte{convert.KindMPTCP, convert.KindFastOpen}}
 	b, _ := m.Append(nil) // two bytes always fit
 	return b
 }
 
-// overloadWait is what a CPE is asked to wait when max_connections is reached.
-const overloadWait = 10 * time.Second
-
-func (s *server) connect(ctx context.Context, set *settings, dst netip.AddrPort, early []byte) (*net.TCPConn, error) {
+// connect dials the server, from an address and port that are the client's,
+// and sends it what the LAN host said first.
+func (s *server) connect(ctx context.Context, set *settings, client *caller, dst netip.AddrPort, early []byte) (*net.TCPConn, *bindlog.Binding, error) {
 	ctx, cancel := context.WithTimeout(ctx, set.config.Limits.ConnectTimeout)
 	defer cancel()
-	server, err := set.dialer.Dial(ctx, dst)
+	d := set.dialer
+	d.Source = set.sources.For(client.name, dst.Addr().Unmap().Is6())
+	server, binding, err := set.book.Dial(client.name, d.Source, dst, func(port uint16) (*net.TCPConn, error) {
+		d.Port = port
+		return d.Dial(ctx, dst)
+	})
 	if err != nil || len(early) == 0 {
-		return server, err
+		return server, binding, err
 	}
 	if _, err := server.Write(early); err != nil {
 		_ = mptcp.Reset(server)
-		return nil, err
+		binding.End()
+		return nil, nil, err
 	}
-	return server, nil
+	return server, binding, nil
 }
 
-// malformed ends a connection whose first bytes are no request.
+// malformed ends a connection whose first bytes are no request. Only clients
+// are told what is wrong with it, and whom the configuration answers in any
+// case.
 func (s *server) malformed(ctx context.Context, cpe *net.TCPConn, source netip.Addr, set *settings, r *receive.Request, err error) {
 	s.counters.malformed.Add(1)
-	s.perPeer.Line(slog.LevelInfo, household(source), "no valid request", "source", source, "err", err)
-	message, action := r.Refuse(nil, err, s.mayHear(set, source, r))
+	client, _ := s.who(set, source, r)
+	message, action := r.Refuse(nil, err, client != nil || set.gate.Answers(source))
 	switch action {
 	case convert.SendError:
+		if client != nil {
+			message = sign(client.proof, message)
+		}
 		_ = s.answer(ctx, cpe, message)
 		hangUp(cpe)
 	case convert.Close:
@@ -137,34 +154,32 @@ func (s *server) malformed(ctx context.Context, cpe *net.TCPConn, source netip.A
 	default:
 		_ = mptcp.Reset(cpe)
 	}
-}
-
-// mayHear tells whether a source whose message is refused for its form may be
-// told so: clients, and those whom the configuration answers in any case.
-func (s *server) mayHear(set *settings, source netip.Addr, r *receive.Request) bool {
-	client, _ := set.gate.Who(source, r.Cookie())
-	return client != nil || set.gate.Answers(source)
+	s.perPeer.Line(slog.LevelInfo, household(source), "no valid request", "source", source, "err", err)
 }
 
 // refuse turns a source or its destination down.
-func (s *server) refuse(ctx context.Context, cpe *net.TCPConn, source netip.Addr, refusal authorise.Refusal, r *receive.Request, tell bool) {
+func (s *server) refuse(ctx context.Context, cpe *net.TCPConn, source netip.Addr, no refusal) {
 	s.counters.refused.Add(1)
-	s.perPeer.Line(slog.LevelInfo, household(source), "refused", "source", source, "reason", refusal.Why)
-	if !tell {
+	if no.answer == nil {
 		_ = mptcp.Reset(cpe)
-		return
+	} else {
+		_ = s.answer(ctx, cpe, no.answer)
+		hangUp(cpe)
 	}
-	_ = s.answer(ctx, cpe, refusal.Append(nil, r.Bytes()))
-	hangUp(cpe)
+	s.perPeer.Line(slog.LevelInfo, household(source), "refused", "source", source, "reason", no.why)
 }
 
 // unreachable tells the client why the server was not reached.
-func (s *server) unreachable(ctx context.Context, cpe *net.TCPConn, source netip.Addr, dst netip.AddrPort, r *receive.Request, err error) {
-	s.log.Debug("server not reached", "source", source, "dst", dst, "err", err)
+func (s *server) unreachable(ctx context.Context, cpe *net.TCPConn, client *caller, dst netip.AddrPort, err error) {
+	s.log.Debug("server not reached", "client", client.name, "dst", dst, "err", err)
 	var why *connect.Error
-	if !errors.As(err, &why) { // we are stopping, or the server hung up at once
+	switch {
+	case errors.As(err, &why):
+	case errors.Is(err, bindlog.ErrNoPort):
+		why = &connect.Error{Code: convert.ResourceExceeded, Value: convert.WaitSeconds(busyWait), Err: err}
+	default: // we are stopping, or the server hung up at once
 		why = &connect.Error{Code: convert.ConnectionReset, Err: err}
 	}
-	_ = s.answer(ctx, cpe, why.Append(nil))
+	_ = s.answer(ctx, cpe, sign(client.proof, why.Append(nil)))
 	hangUp(cpe)
 }

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"strings"
 
 	"github.com/tandem-mptcp/tandem/concentrator/config"
 	"github.com/tandem-mptcp/tandem/shared/cli"
@@ -24,6 +25,8 @@ commands
   run        serve until SIGTERM, which drains; SIGHUP reloads the configuration
   validate   check the configuration and say file, line and reason of an error
   status     ask the running daemon how it is
+  client     add, list, show, set, disable, enable, rotate or remove clients; see
+             tandem-concentrator client help
   version    print the version
 
 flags
@@ -44,6 +47,10 @@ type options struct {
 
 func command(args []string, stdout, stderr io.Writer) int {
 	var o options
+	if len(args) > 0 && args[0] == "client" {
+		o.configFile = config.DefaultPath
+		return clientCommand(o, o.take(args[1:]), stdout, stderr)
+	}
 	return cli.Program{
 		Name: "tandem-concentrator", Version: version, Usage: usage,
 		Flags: func(fs *flag.FlagSet) {
@@ -59,6 +66,25 @@ func command(args []string, stdout, stderr io.Writer) int {
 	}.Run(args, stdout, stderr)
 }
 
+// take reads --config and --control wherever they stand, and returns what else
+// there is.
+func (o *options) take(args []string) (rest []string) {
+	for i := 0; i < len(args); i++ {
+		name, value, given := strings.Cut(strings.TrimPrefix(strings.TrimPrefix(args[i], "-"), "-"), "=")
+		dst := map[string]*string{"config": &o.configFile, "control": &o.controlPath}[name]
+		switch {
+		case dst == nil || !strings.HasPrefix(args[i], "-") || !given && i+1 == len(args):
+			rest = append(rest, args[i])
+			continue
+		case !given:
+			i++
+			value = args[i]
+		}
+		*dst = value
+	}
+	return rest
+}
+
 func validate(o options, stdout io.Writer) error {
 	cfg, err := config.Load(o.configFile)
 	if err != nil {
@@ -67,7 +93,7 @@ func validate(o options, stdout io.Writer) error {
 	for _, w := range cfg.Warnings {
 		fmt.Fprintln(stdout, "warning:", w)
 	}
-	fmt.Fprintf(stdout, "configuration is valid: %d listeners, %d clients\n", len(cfg.Listen), len(cfg.Clients))
+	fmt.Fprintf(stdout, "configuration is valid: %d listeners, %d clients in this file\n", len(cfg.Listen), len(cfg.Clients))
 	return nil
 }
 

@@ -1,42 +1,77 @@
 package main
 
 import (
+	"net"
 	"net/netip"
 	"testing"
 )
 
 func TestPending(t *testing.T) {
+	l, err := net.ListenTCP("tcp", &net.TCPAddr{IP: net.IPv4(127, 0, 0, 1)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	conn := func() *net.TCPConn {
+		c, err := net.DialTCP("tcp", nil, l.Addr().(*net.TCPAddr))
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { c.Close() })
+		return c
+	}
 	a, b := netip.MustParseAddr("192.0.2.1"), netip.MustParseAddr("192.0.2.2")
 	six1, six2 := netip.MustParseAddr("2001:db8::1"), netip.MustParseAddr("2001:db8::2") // one household
 	var p pendingConns
+	in := map[int]*pendingConn{}
 	for i, st := range []struct {
-		leave  bool
 		source netip.Addr
-		want   bool
+		leave  int  // step whose connection leaves
+		in     bool // else: its source has enough
+		evicts int  // step whose connection made room
 	}{
-		{source: a, want: true},
-		{source: a, want: true},
-		{source: a, want: false}, // 2 a source
-		{source: b, want: true},
-		{source: six1, want: true},
-		{source: six2, want: true},
-		{source: b, want: false}, // 5 in all
-		{leave: true, source: six1},
-		{source: six2, want: true},
-		{leave: true, source: a},
-		{source: six1, want: false}, // 2 a household
-		{source: b, want: true},
+		1:  {source: a, in: true},
+		2:  {source: a, in: true},
+		3:  {source: a}, // 2 a source
+		4:  {source: b, in: true},
+		5:  {source: six1, in: true},
+		6:  {source: six2, in: true},
+		7:  {source: b, in: true, evicts: 1}, // 5 in all
+		8:  {source: six1},                   // 2 a household
+		9:  {leave: 5},
+		10: {leave: 5}, // counts once
+		11: {source: six2, in: true},
+		12: {leave: 2},
+		13: {source: a, in: true},
+		14: {source: a, in: true, evicts: 4},
 	} {
-		if st.leave {
-			p.leave(st.source)
-		} else if got := p.enter(st.source, 5, 2); got != st.want {
-			t.Errorf("step %d: entered %v, want %v", i, got, st.want)
+		switch {
+		case i == 0:
+			continue
+		case st.leave > 0:
+			p.leave(in[st.leave])
+			continue
+		}
+		e := p.enter(conn(), st.source, 5, 2)
+		if (e != nil) != st.in {
+			t.Errorf("step %d: entered %v, want %v", i, e != nil, st.in)
+		}
+		if e != nil {
+			in[i] = e
+		}
+		if st.evicts > 0 {
+			if gone := in[st.evicts]; !gone.left || gone.conn.Close() == nil {
+				t.Errorf("step %d: the connection of step %d is still there", i, st.evicts)
+			}
 		}
 	}
-	for _, s := range []netip.Addr{a, b, b, six1, six2} {
-		p.leave(s)
+	if p.count() != 5 {
+		t.Errorf("%d in the table, want 5", p.count())
 	}
-	if p.count() != 0 || len(p.source) != 0 {
+	for _, e := range in {
+		p.leave(e)
+	}
+	if p.count() != 0 || len(p.source) != 0 || p.oldest != nil || p.newest != nil {
 		t.Errorf("%d left, %v", p.count(), p.source)
 	}
 }

@@ -12,7 +12,9 @@ import (
 	"strings"
 	"sync"
 
+	"github.com/tandem-mptcp/tandem/concentrator/clients"
 	"github.com/tandem-mptcp/tandem/concentrator/config"
+	"github.com/tandem-mptcp/tandem/concentrator/limits"
 	"github.com/tandem-mptcp/tandem/concentrator/service"
 	"github.com/tandem-mptcp/tandem/shared/control"
 	"github.com/tandem-mptcp/tandem/shared/daemon"
@@ -28,13 +30,24 @@ func run(o options, stderr io.Writer) error {
 	level := new(slog.LevelVar)
 	level.Set(cfg.Log.Level)
 	log := slog.New(service.LogHandler(stderr, level))
-	d := &concentrator{options: o, log: log, level: level, secret: newSecret(), server: newServer(log)}
-	first, err := newSettings(cfg, d.secret)
+	store := clients.NewFolder(clientsFolder(cfg))
+	s, err := newServer(log, cfg, store)
 	if err != nil {
 		return err
 	}
-	d.server.settings.Store(first)
+	d := &concentrator{options: o, log: log, level: level, secret: newSecret(), server: s, store: store}
+	first, err := s.newSettings(cfg, d.secret)
+	if err != nil {
+		return err
+	}
+	s.settings.Store(first)
 	logWarnings(log, cfg)
+	if err := d.openState(cfg); err != nil {
+		return err
+	}
+	defer d.state.Close()
+	bindings := background(s.bindings.Run)
+	defer bindings() // after the last connection has ended
 	if err := raiseLimits(log); err != nil {
 		log.Warn("mptcp limits", "err", err)
 	}
@@ -46,20 +59,39 @@ func run(o options, stderr io.Writer) error {
 	ctx, stop := daemon.Signals(context.Background(), d.reload)
 	defer stop()
 	service.Ready()
-	log.Info("started", "version", version, "listen", cfg.Listen, "clients", len(cfg.Clients))
+	log.Info("started", "version", version, "listen", cfg.Listen, "clients", len(cfg.Clients)+len(store.Clients()))
 	// Until the drain has ended: a daemon that hangs then is to be killed too.
 	watched, unwatch := context.WithCancel(context.Background())
 	defer unwatch()
 	go service.Watchdog(watched, func() { d.status() })
 	err = daemon.Serve(ctx,
 		daemon.Task{Name: "connections", Run: func(ctx context.Context) error { return d.serve(ctx, listeners) }},
+		daemon.Task{Name: "clients", Run: store.Run},
+		daemon.Task{Name: "volumes", Run: d.usage.Run},
+		daemon.Task{Name: "own addresses", Run: d.followOwn},
 		daemon.Task{Name: "control", Run: (&control.Server{
-			Path:     cfg.Control,
-			Handlers: map[string]control.Handler{"status": func([]string) (any, error) { return d.status(), nil }},
+			Path: cfg.Control,
+			Handlers: map[string]control.Handler{
+				"status":         func([]string) (any, error) { return d.status(), nil },
+				"reload-clients": d.reloadClients,
+				"volume":         d.volume,
+			},
 		}).Run},
 	)
+	// What moved while the connections drained counts too.
+	if saveErr := d.usage.Save(); saveErr != nil {
+		log.Error("this month's volumes are not saved", "err", saveErr)
+	}
 	log.Info("stopped")
 	return err
+}
+
+// background runs a part that must outlive the others; stop ends it and waits.
+func background(run func(context.Context) error) (stop func()) {
+	ctx, cancel := context.WithCancel(context.Background())
+	ended := make(chan struct{})
+	go func() { defer close(ended); _ = run(ctx) }()
+	return func() { cancel(); <-ended }
 }
 
 // concentrator is the running daemon as seen by signals and the control socket.
@@ -69,6 +101,9 @@ type concentrator struct {
 	level     *slog.LevelVar
 	secret    []byte
 	server    *server
+	store     *clients.Folder
+	usage     *limits.Usage
+	state     *os.File // its lock is ours
 	reloading sync.Mutex
 }
 
@@ -90,6 +125,7 @@ func (d *concentrator) serve(ctx context.Context, listeners []*net.TCPListener) 
 	timeout := d.server.settings.Load().config.Limits.DrainTimeout
 	service.Stopping(timeout)
 	d.log.Info("draining", "connections", d.server.engine.Active(), "timeout", timeout)
+	defer d.closeState()
 	drain, stop := context.WithTimeoutCause(context.Background(), timeout, errors.New("drain timeout"))
 	defer stop()
 	// Requests on their way are answered first: they may become connections.
@@ -126,15 +162,21 @@ func (d *concentrator) tryReload() error {
 		return err
 	}
 	old := d.server.settings.Load().config
-	if !slices.Equal(cfg.Listen, old.Listen) || cfg.Control != old.Control || cfg.Mark != old.Mark ||
-		cfg.FastOpen != old.FastOpen || cfg.FastOpenQueue != old.FastOpenQueue {
-		return errors.New("listen, control, mark, fast_open and fast_open_queue take effect at a restart only")
+	if !slices.Equal(cfg.Listen, old.Listen) || cfg.Control != old.Control || cfg.State != old.State || cfg.Mark != old.Mark ||
+		cfg.FastOpen != old.FastOpen || cfg.FastOpenQueue != old.FastOpenQueue || cfg.Limits.MaxNonces != old.Limits.MaxNonces {
+		return errors.New("listen, control, state, mark, fast_open, fast_open_queue and max_nonces take effect at a restart only")
 	}
-	next, err := newSettings(cfg, d.secret)
+	next, err := d.server.newSettings(cfg, d.secret)
 	if err != nil {
 		return err
 	}
-	d.server.settings.Store(next)
+	before := d.server.settings.Swap(next)
+	d.server.admission.SetTotals(cfg.Limits.MaxConnections, cfg.Limits.MaxSetups)
+	// Where clients may go depends on both.
+	if err := d.store.Reload(); err != nil {
+		d.server.settings.Store(before)
+		return err
+	}
 	d.level.Set(cfg.Log.Level)
 	logWarnings(d.log, cfg)
 	return nil

@@ -6,24 +6,40 @@ import (
 	"log/slog"
 	"net"
 	"net/netip"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
 
+	"github.com/tandem-mptcp/tandem/concentrator/authorise"
+	"github.com/tandem-mptcp/tandem/concentrator/bindlog"
+	"github.com/tandem-mptcp/tandem/concentrator/clients"
+	"github.com/tandem-mptcp/tandem/concentrator/config"
+	"github.com/tandem-mptcp/tandem/concentrator/connect"
+	"github.com/tandem-mptcp/tandem/concentrator/limits"
 	"github.com/tandem-mptcp/tandem/concentrator/receive"
 	"github.com/tandem-mptcp/tandem/shared/account"
+	"github.com/tandem-mptcp/tandem/shared/credential"
 	"github.com/tandem-mptcp/tandem/shared/ratelog"
 	"github.com/tandem-mptcp/tandem/shared/relay"
 )
 
 // server accepts the connections of CPEs; conn.go is what it does with one.
 type server struct {
-	log      *slog.Logger
-	perPeer  ratelog.Logger[netip.Addr] // lines that strangers can provoke
-	settings atomic.Pointer[settings]
-	engine   *relay.Engine
-	ledger   account.Ledger
-	requests receive.Pool
+	log       *slog.Logger
+	perPeer   ratelog.Logger[netip.Addr] // lines that strangers can provoke
+	perClient ratelog.Logger[string]     // lines that a client can provoke
+	settings  atomic.Pointer[settings]
+	engine    *relay.Engine
+	ledger    account.Ledger
+	requests  receive.Pool
+
+	verifier  *credential.Verifier
+	keys      keys
+	admission *limits.Admission
+	ports     *bindlog.Ports
+	bindings  *bindlog.Queue
+	own       authorise.Own // the concentrator's own addresses
 
 	setups   sync.WaitGroup
 	pending  pendingConns
@@ -32,10 +48,26 @@ type server struct {
 	}
 }
 
-func newServer(log *slog.Logger) *server {
-	s := &server{log: log, engine: relay.NewEngine()}
-	s.perPeer.Log = log
-	return s
+func newServer(log *slog.Logger, cfg *config.Config, store clients.Store) (*server, error) {
+	ports, err := bindlog.LocalRange()
+	if err != nil {
+		return nil, err
+	}
+	s := &server{
+		log: log, engine: relay.NewEngine(),
+		verifier:  credential.NewVerifier(cfg.Limits.MaxNonces),
+		keys:      keys{store},
+		admission: limits.NewAdmission(cfg.Limits.MaxConnections, cfg.Limits.MaxSetups),
+		ports:     bindlog.NewPorts(ports, nil),
+		bindings:  bindlog.NewQueue(bindlog.Slog{Logger: log}),
+	}
+	s.perPeer.Log, s.perClient.Log = log, log
+	own, err := connect.Own()
+	if err != nil {
+		return nil, err
+	}
+	s.own.Set(slices.Concat(own, cfg.Advertise.Addresses))
+	return s, nil
 }
 
 // accept takes connections from l until it is closed.
@@ -58,7 +90,8 @@ func (s *server) accept(ctx context.Context, l *net.TCPListener) error {
 		s.counters.accepted.Add(1)
 		source := addrOf(cpe.RemoteAddr())
 		limits := &s.settings.Load().config.Limits
-		if !s.pending.enter(source, limits.MaxPending, limits.MaxPendingPerSource) {
+		entered := s.pending.enter(cpe, source, limits.MaxPending, limits.MaxPendingPerSource)
+		if entered == nil {
 			s.counters.overload.Add(1)
 			s.perPeer.Line(slog.LevelWarn, household(source), "too many requests at a time", "source", source)
 			cpe.Close()
@@ -67,8 +100,7 @@ func (s *server) accept(ctx context.Context, l *net.TCPListener) error {
 		s.setups.Add(1)
 		go func() {
 			defer s.setups.Done()
-			defer s.pending.leave(source)
-			s.handle(ctx, cpe)
+			s.handle(ctx, cpe, entered)
 		}()
 	}
 }

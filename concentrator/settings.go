@@ -4,6 +4,7 @@ import (
 	"crypto/rand"
 
 	"github.com/tandem-mptcp/tandem/concentrator/authorise"
+	"github.com/tandem-mptcp/tandem/concentrator/bindlog"
 	"github.com/tandem-mptcp/tandem/concentrator/config"
 	"github.com/tandem-mptcp/tandem/concentrator/connect"
 )
@@ -11,25 +12,23 @@ import (
 // settings is one loaded configuration and what was made from it. It never
 // changes; a reload makes another.
 type settings struct {
-	config *config.Config
-	gate   *authorise.Gate
-	where  *authorise.Destinations
-	dialer connect.Dialer
+	config  *config.Config
+	gate    *authorise.Gate         // clients known by address or cookie
+	where   *authorise.Destinations // for clients that have no lists of their own
+	dialer  connect.Dialer
+	sources connect.Sources
+	book    *bindlog.Book
 }
 
-// newSettings prepares cfg. freshSecret is the key of computed cookies where
-// the configuration names no file with one.
-func newSettings(cfg *config.Config, freshSecret []byte) (*settings, error) {
+// newSettings prepares cfg for s. freshSecret is the key of computed cookies
+// where the configuration names no file with one.
+func (s *server) newSettings(cfg *config.Config, freshSecret []byte) (*settings, error) {
 	secret := freshSecret
 	if cfg.Authorise.CookieSecretFile != "" {
 		var err error
 		if secret, err = cfg.Authorise.Secret(); err != nil {
 			return nil, err
 		}
-	}
-	own, err := connect.Own()
-	if err != nil {
-		return nil, err
 	}
 	clients := make([]authorise.Client, 0, len(cfg.Clients))
 	for _, c := range cfg.Clients {
@@ -46,10 +45,20 @@ func newSettings(cfg *config.Config, freshSecret []byte) (*settings, error) {
 			AnswerStrangers: cfg.Authorise.Strangers == config.StrangersError,
 		}),
 		where: authorise.NewDestinations(authorise.Policy{
-			AllowPrivate: d.AllowPrivate, Allow: d.Allow, Deny: d.Deny, DenyPorts: d.DenyPorts, Own: own,
+			AllowPrivate: d.AllowPrivate, Allow: d.Allow, Deny: d.Deny, DenyPorts: d.DenyPorts, Own: &s.own,
 		}),
-		dialer: connect.Dialer{Mark: cfg.Mark, Source4: cfg.Connect.Source4, Source6: cfg.Connect.Source6},
+		dialer:  connect.Dialer{Mark: cfg.Mark},
+		sources: connect.Sources(cfg.Connect.Sources),
+		book:    s.newBook(cfg.BindingLog),
 	}, nil
+}
+
+// newBook returns the binding log that cfg asks for, nil for none.
+func (s *server) newBook(cfg config.BindingLog) *bindlog.Book {
+	if !cfg.Enabled {
+		return nil
+	}
+	return &bindlog.Book{Ports: s.ports, Log: s.bindings, Destinations: cfg.Destinations}
 }
 
 // newSecret returns a key for computed cookies that lasts until the end of

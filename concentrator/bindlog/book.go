@@ -58,7 +58,7 @@ func (b *Book) Dial(client string, from netip.Addr, dst netip.AddrPort, dial fun
 			port, ok := b.Ports.Pick(client, from)
 			if !ok {
 				b.release(client, held)
-				return nil, nil, errNoPort
+				return nil, nil, ErrNoPort
 			}
 			here = netip.AddrPortFrom(from, port)
 			held = append(held, here)
@@ -88,8 +88,8 @@ func (b *Book) Dial(client string, from netip.Addr, dst netip.AddrPort, dial fun
 	}
 }
 
-// errNoPort fails as connect(2) does when it finds no port.
-var errNoPort = &net.OpError{Op: "dial", Net: "tcp", Err: errors.Join(errors.New("all ports are other clients'"), unix.EADDRNOTAVAIL)}
+// ErrNoPort says that other clients have all ports of the address.
+var ErrNoPort = errors.New("all ports are other clients'")
 
 // External is the address and port that the connection is seen from.
 func (b *Binding) External() netip.AddrPort { return b.record.External }

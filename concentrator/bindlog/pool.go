@@ -15,6 +15,7 @@ type pool struct {
 	free       []uint32
 	quarantine list
 	holders    map[string]*holder
+	reserve    int // free ports that only new holders get
 }
 
 type port struct {
@@ -44,6 +45,7 @@ func newPool(n int, usable func(i uint32) bool) *pool {
 			p.setFree(i)
 		}
 	}
+	p.reserve = len(p.free) / keep
 	return p
 }
 

@@ -17,6 +17,10 @@ const (
 	// greed bounds what one client can hold to greed × what is free, as in
 	// package limits: something stays free for those who have less.
 	greed = 8
+	// keep is the part of an address's ports, one in keep, that only clients
+	// without a port get: thresholds alone would let the last ones go to those
+	// who have a few, and who comes late waits for the quarantine.
+	keep = 64
 )
 
 // Ports gives each client ports of its own at each external address. All
@@ -67,7 +71,7 @@ func (p *Ports) Pick(client string, from netip.Addr) (port uint16, ok bool) {
 	switch {
 	case idle != 0 && pool.ports[idle].idleSince <= now-int64(timeWait):
 		i = idle
-	case free > 0 && h.owned < greed*free:
+	case free > 0 && (h.owned == 0 || h.owned < greed*(free-pool.reserve)):
 		i = pool.any()
 	case idle != 0:
 		i = idle

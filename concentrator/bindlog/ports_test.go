@@ -247,6 +247,21 @@ func TestAgainstOracle(t *testing.T) {
 	}
 }
 
+// Who comes late finds a port, however the others have shared the rest.
+func TestLateClient(t *testing.T) {
+	p := NewPorts(Range{Low: 1000, High: 1499}, nil)
+	for i := range 7 {
+		client := fmt.Sprint("c", i)
+		for n := range 600 {
+			port, ok := p.Pick(client, here)
+			if !ok {
+				t.Fatalf("client %d: no port at its %d. flow", i, n+1)
+			}
+			p.Release(client, at(port))
+		}
+	}
+}
+
 func TestParallel(t *testing.T) {
 	p := NewPorts(Range{Low: 1000, High: 1499}, nil)
 	var owners [500]struct {

@@ -1,9 +1,13 @@
 package connect
 
 import (
+	"context"
 	"fmt"
 	"net"
 	"net/netip"
+	"time"
+
+	"github.com/vishvananda/netlink"
 )
 
 // Own returns the addresses of this host's interfaces, which clients must not
@@ -23,4 +27,41 @@ func Own() ([]netip.Addr, error) {
 		}
 	}
 	return own, nil
+}
+
+// lookAgain is how often the addresses are read whatever the kernel reports:
+// it drops reports when its buffer is full.
+const lookAgain = time.Minute
+
+// FollowOwn calls set with Own's addresses, now and after each change, until
+// ctx ends.
+func FollowOwn(ctx context.Context, set func([]netip.Addr)) error {
+	reports := make(chan netlink.AddrUpdate, 64)
+	done := make(chan struct{})
+	defer close(done)
+	// Without reports we still look once in a while.
+	err := netlink.AddrSubscribeWithOptions(reports, done, netlink.AddrSubscribeOptions{ErrorCallback: func(error) {}})
+	if err != nil {
+		reports = nil
+	}
+	tick := time.NewTicker(lookAgain)
+	defer tick.Stop()
+	for {
+		own, err := Own()
+		if err == nil {
+			set(own)
+		}
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-tick.C:
+		case _, open := <-reports:
+			if !open {
+				reports = nil // the subscription broke
+			}
+			for len(reports) > 0 {
+				<-reports
+			}
+		}
+	}
 }

@@ -59,12 +59,20 @@ func (r *Request) Read(c net.Conn, deadline time.Time) error {
 // message. More may be waiting in the socket.
 func (r *Request) Early() []byte { return r.buf[min(r.n, r.have):r.have] }
 
-// Bytes returns what was read of the message, for Errors that echo it.
+// Bytes returns what was read of the message.
 func (r *Request) Bytes() []byte {
 	if r.n > 0 {
 		return r.buf[:min(r.n, r.have)]
 	}
 	return r.buf[:r.have]
+}
+
+// Echo returns as much of the message as an Error can echo that may have to be
+// closed with a tag.
+func (r *Request) Echo() []byte {
+	const room = 64
+	b := r.Bytes()
+	return b[:min(len(b), convert.MaxMessage-room)]
 }
 
 // Cookie returns the value of the Cookie TLV, nil if there is none.
@@ -85,7 +93,7 @@ func (r *Request) Refuse(b []byte, err error, answer bool) ([]byte, convert.Acti
 	case errors.As(err, &syntax) && syntax.Reply.Action == convert.SendError && !answer:
 		return b, convert.Close
 	case errors.As(err, &syntax):
-		return syntax.Reply.Append(b, r.Bytes()), syntax.Reply.Action
+		return syntax.Reply.Append(b, r.Echo()), syntax.Reply.Action
 	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF), errors.Is(err, os.ErrDeadlineExceeded):
 		return b, convert.Close // a port scan, a health check, someone too slow
 	}

@@ -16,14 +16,16 @@ func (h *House) WriteConcentrator(top, tables string) error {
 	text := fmt.Sprintf(`listen = ["%s:5124", "[%s]:5124"]
 control = %q
 mark = 0x20000000
-%s
+state = %q
+advertise = ["%[1]s"]
+%[5]s
 
 [[client]]
 name = "house"
 sources = ["198.51.100.0/24", "2001:db8::/32"]
 
-%s
-`, Concentrator4, Concentrator6, filepath.Join(h.Dir, "concentrator.sock"), top, tables)
+%[6]s
+`, Concentrator4, Concentrator6, filepath.Join(h.Dir, "concentrator.sock"), filepath.Join(h.Dir, "state"), top, tables)
 	return os.WriteFile(h.concentratorFile(), []byte(text), 0o600)
 }
 

@@ -1,0 +1,133 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"net/netip"
+	"os"
+	"path/filepath"
+	"slices"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/tandem-mptcp/tandem/concentrator/clients"
+	"github.com/tandem-mptcp/tandem/concentrator/config"
+	"github.com/tandem-mptcp/tandem/concentrator/connect"
+	"github.com/tandem-mptcp/tandem/concentrator/limits"
+	"github.com/tandem-mptcp/tandem/shared/credential"
+	"github.com/tandem-mptcp/tandem/shared/durable"
+)
+
+// What is in the state folder.
+func clientsFolder(cfg *config.Config) string { return filepath.Join(cfg.State, "clients") }
+func noncesFile(cfg *config.Config) string    { return filepath.Join(cfg.State, "nonces") }
+
+// openState takes over what an earlier run left in the state folder. Only a
+// folder that cannot be written is an error; what is missing or broken in it
+// costs what it held, and is said.
+func (d *concentrator) openState(cfg *config.Config) error {
+	if err := durable.Make(cfg.State); err != nil {
+		return fmt.Errorf("state folder: %w; create it, owned by the daemon's user", err)
+	}
+	lock, err := lockState(cfg.State)
+	if err != nil {
+		return err
+	}
+	d.state = lock
+	s := d.server
+	if err := s.verifier.Restore(noncesFile(cfg)); errors.Is(err, fs.ErrNotExist) {
+		d.log.Info("no list of used credentials was left by an earlier run: clients are asked for new ones", "cost", "one round trip for each client, once")
+	} else if err != nil {
+		d.log.Warn("the list of used credentials cannot be taken over: clients are asked for new ones", "err", err)
+	}
+	d.usage = &limits.Usage{Admission: s.admission, Folder: cfg.State, Log: d.log}
+	if err := d.usage.Load(); err != nil {
+		d.log.Error("this month's volumes are lost and start at 0", "err", err)
+	}
+	d.store.Log = d.log
+	d.store.OnReload = d.applyLimits
+	d.store.Prepare = d.prepare
+	if err := d.store.Reload(); err != nil {
+		return err
+	}
+	if len(d.store.Clients())+len(cfg.Clients) == 0 {
+		d.log.Warn("there are no clients: every connection is refused", "hint", "tandem-concentrator client add NAME")
+	}
+	return nil
+}
+
+// lockState keeps a second daemon out of the folder: each would accept what
+// the other has accepted already.
+func lockState(path string) (*os.File, error) {
+	lock, err := os.OpenFile(filepath.Join(path, ".daemon"), os.O_RDWR|os.O_CREATE, 0o600)
+	if err != nil {
+		return nil, fmt.Errorf("state folder: %w", err)
+	}
+	if err := unix.Flock(int(lock.Fd()), unix.LOCK_EX|unix.LOCK_NB); err != nil {
+		lock.Close()
+		return nil, fmt.Errorf("state folder %q: another daemon uses it; stop that one or set another folder", path)
+	}
+	return lock, nil
+}
+
+// prepare makes a client of the store ready for its connections.
+func (d *concentrator) prepare(e *clients.Entry) {
+	c := e.Client
+	e.Prepared = &member{
+		identity: credential.NewIdentity(e.Key.ID, e.Key.Secret),
+		limits:   d.server.admission.Client(c.Name),
+		where:    d.server.settings.Load().where.For(c.Allow, c.Deny, c.AllowPorts),
+	}
+}
+
+// applyLimits sets the limits of all clients, and ends the connections of
+// those that are no clients any more.
+func (d *concentrator) applyLimits(all []*clients.Client) {
+	limit := make(map[string]limits.Limits, len(all))
+	for _, c := range all {
+		limit[c.Name] = c.Limits
+	}
+	d.server.admission.Apply(limit, time.Now())
+	d.cut(all)
+}
+
+// cut ends the connections of clients of the store that may have none any
+// more. all are the clients in it.
+func (d *concentrator) cut(all []*clients.Client) {
+	enabled := make(map[string]bool, len(all))
+	for _, c := range all {
+		enabled[c.Name] = c.Enabled
+	}
+	n := 0
+	for _, f := range d.server.engine.Flows() {
+		if c, ok := f.Tag().(*caller); ok && c.proof.Key != nil && !enabled[c.name] {
+			f.Abort(errCut)
+			n++
+		}
+	}
+	if n > 0 {
+		d.log.Info("connections of clients that were disabled or removed are ended", "connections", n)
+	}
+}
+
+var errCut = errors.New("client was disabled or removed")
+
+// closeState leaves for the next run what it needs. From its begin on nothing
+// is accepted any more.
+func (d *concentrator) closeState() {
+	cfg := d.server.settings.Load().config
+	if err := d.server.verifier.Save(noncesFile(cfg)); err != nil {
+		d.log.Error("the list of used credentials is not saved: clients are asked for new ones after the restart", "err", err)
+	}
+}
+
+// followOwn keeps the concentrator's own addresses, which no client may reach,
+// up to date until ctx ends.
+func (d *concentrator) followOwn(ctx context.Context) error {
+	return connect.FollowOwn(ctx, func(own []netip.Addr) {
+		d.server.own.Set(slices.Concat(own, d.server.settings.Load().config.Advertise.Addresses))
+	})
+}
