@@ -121,7 +121,7 @@ func present(stdout io.Writer) func(io.Writer, string) error {
 func (d *concentrator) reloadClients([]string) (any, error) {
 	d.reloading.Lock()
 	defer d.reloading.Unlock()
-	if err := d.store.Reload(); err != nil {
+	if err := d.reloadStore(); err != nil {
 		return nil, err
 	}
 	return map[string]int{"clients": len(d.store.Clients())}, nil

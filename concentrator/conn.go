@@ -12,6 +12,7 @@ import (
 	"github.com/tandem-mptcp/tandem/concentrator/connect"
 	"github.com/tandem-mptcp/tandem/concentrator/receive"
 	"github.com/tandem-mptcp/tandem/shared/convert"
+	"github.com/tandem-mptcp/tandem/shared/credential"
 	"github.com/tandem-mptcp/tandem/shared/mptcp"
 	"github.com/tandem-mptcp/tandem/shared/relay"
 )
@@ -38,27 +39,27 @@ func (s *server) handle(ctx context.Context, cpe *net.TCPConn, entered *pendingC
 	}
 
 	// 2 authorise
-	client, no := s.who(set, source, r)
+	client, proof, no := s.who(set, source, r)
 	if client == nil {
 		s.refuse(ctx, cpe, source, no)
 		return
 	}
 	s.pending.leave(entered)   // it is a stranger no more
 	if !r.Message.HasConnect { // Info: a CPE asks whether we work
-		_ = s.answer(ctx, cpe, sign(client.proof, supported()))
+		_ = s.answer(ctx, cpe, sign(proof, supported()))
 		hangUp(cpe)
 		return
 	}
 	dst := r.Message.Connect.Addr
 	if no, ok := client.where.Check(dst); !ok {
-		s.refuse(ctx, cpe, source, refusal{sign(client.proof, no.Append(nil, r.Echo())), no.Why})
+		s.refuse(ctx, cpe, source, refusal{sign(proof, no.Append(nil, r.Echo())), no.Why})
 		return
 	}
 	admitted := client.limits.Admit(time.Now())
 	if !admitted.OK {
 		s.counters.overload.Add(1)
 		s.perClient.Line(slog.LevelInfo, client.name, "over a limit", "client", client.name, "reason", admitted.Why)
-		_ = s.answer(ctx, cpe, sign(client.proof, admitted.Append(nil)))
+		_ = s.answer(ctx, cpe, sign(proof, admitted.Append(nil)))
 		hangUp(cpe)
 		return
 	}
@@ -70,14 +71,14 @@ func (s *server) handle(ctx context.Context, cpe *net.TCPConn, entered *pendingC
 		client.limits.Release(false)
 		account.Fail()
 		s.counters.failed.Add(1)
-		s.unreachable(ctx, cpe, client, dst, err)
+		s.unreachable(ctx, cpe, client, proof, dst, err)
 		return
 	}
 	client.limits.Connected()
 
 	// 4 answer
 	ended := func() { binding.End(); client.limits.Release(true) }
-	if err := s.answer(ctx, cpe, sign(client.proof, convert.AppendSuccess(nil))); err != nil {
+	if err := s.answer(ctx, cpe, sign(proof, convert.AppendSuccess(nil))); err != nil {
 		_ = mptcp.Reset(server)
 		_ = mptcp.Reset(cpe)
 		ended()
@@ -88,17 +89,22 @@ func (s *server) handle(ctx context.Context, cpe *net.TCPConn, entered *pendingC
 	s.counters.relayed.Add(1)
 	account.Open()
 	_ = cpe.SetKeepAliveConfig(keepAlive)
-	if _, err := s.engine.Start(cpe, server, relay.Options{
+	flow, err := s.engine.Start(cpe, server, relay.Options{
 		Up: client.limits.Up(), Down: client.limits.Down(), Tag: client,
 		Done: func(_ *relay.Flow, res relay.Result) {
 			account.Close(res.Up, res.Down) // 6 account
 			ended()
 		},
-	}); err != nil {
+	})
+	if err != nil {
 		account.Close(0, 0)
 		_ = mptcp.Reset(server)
 		_ = mptcp.Reset(cpe)
 		ended()
+		return
+	}
+	if client.identity != nil && !s.keys.store.Enabled(client.name) {
+		flow.Abort(errCut) // while its server was dialled
 	}
 }
 
@@ -115,7 +121,7 @@ func supported() []byte {
 
 // connect dials the server, from an address and port that are the client's,
 // and sends it what the LAN host said first.
-func (s *server) connect(ctx context.Context, set *settings, client *caller, dst netip.AddrPort, early []byte) (*net.TCPConn, *bindlog.Binding, error) {
+func (s *server) connect(ctx context.Context, set *settings, client *member, dst netip.AddrPort, early []byte) (*net.TCPConn, *bindlog.Binding, error) {
 	ctx, cancel := context.WithTimeout(ctx, set.config.Limits.ConnectTimeout)
 	defer cancel()
 	d := set.dialer
@@ -140,12 +146,12 @@ func (s *server) connect(ctx context.Context, set *settings, client *caller, dst
 // case.
 func (s *server) malformed(ctx context.Context, cpe *net.TCPConn, source netip.Addr, set *settings, r *receive.Request, err error) {
 	s.counters.malformed.Add(1)
-	client, _ := s.who(set, source, r)
+	client, proof, _ := s.who(set, source, r)
 	message, action := r.Refuse(nil, err, client != nil || set.gate.Answers(source))
 	switch action {
 	case convert.SendError:
 		if client != nil {
-			message = sign(client.proof, message)
+			message = sign(proof, message)
 		}
 		_ = s.answer(ctx, cpe, message)
 		hangUp(cpe)
@@ -170,7 +176,7 @@ func (s *server) refuse(ctx context.Context, cpe *net.TCPConn, source netip.Addr
 }
 
 // unreachable tells the client why the server was not reached.
-func (s *server) unreachable(ctx context.Context, cpe *net.TCPConn, client *caller, dst netip.AddrPort, err error) {
+func (s *server) unreachable(ctx context.Context, cpe *net.TCPConn, client *member, proof credential.Result, dst netip.AddrPort, err error) {
 	s.log.Debug("server not reached", "client", client.name, "dst", dst, "err", err)
 	var why *connect.Error
 	switch {
@@ -180,6 +186,6 @@ func (s *server) unreachable(ctx context.Context, cpe *net.TCPConn, client *call
 	default: // we are stopping, or the server hung up at once
 		why = &connect.Error{Code: convert.ConnectionReset, Err: err}
 	}
-	_ = s.answer(ctx, cpe, sign(client.proof, why.Append(nil)))
+	_ = s.answer(ctx, cpe, sign(proof, why.Append(nil)))
 	hangUp(cpe)
 }

@@ -173,7 +173,7 @@ func (d *concentrator) tryReload() error {
 	before := d.server.settings.Swap(next)
 	d.server.admission.SetTotals(cfg.Limits.MaxConnections, cfg.Limits.MaxSetups)
 	// Where clients may go depends on both.
-	if err := d.store.Reload(); err != nil {
+	if err := d.reloadStore(); err != nil {
 		d.server.settings.Store(before)
 		return err
 	}

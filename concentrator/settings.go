@@ -14,6 +14,7 @@ import (
 type settings struct {
 	config  *config.Config
 	gate    *authorise.Gate         // clients known by address or cookie
+	members map[string]*member      // these, by name
 	where   *authorise.Destinations // for clients that have no lists of their own
 	dialer  connect.Dialer
 	sources connect.Sources
@@ -35,7 +36,7 @@ func (s *server) newSettings(cfg *config.Config, freshSecret []byte) (*settings,
 		clients = append(clients, authorise.Client(c))
 	}
 	d := cfg.Destinations
-	return &settings{
+	next := &settings{
 		config: cfg,
 		gate: authorise.NewGate(authorise.Rules{
 			Clients:         clients,
@@ -50,7 +51,12 @@ func (s *server) newSettings(cfg *config.Config, freshSecret []byte) (*settings,
 		dialer:  connect.Dialer{Mark: cfg.Mark},
 		sources: connect.Sources(cfg.Connect.Sources),
 		book:    s.newBook(cfg.BindingLog),
-	}, nil
+		members: make(map[string]*member, len(cfg.Clients)),
+	}
+	for _, c := range cfg.Clients {
+		next.members[c.Name] = &member{name: c.Name, limits: s.admission.Client(c.Name), where: next.where}
+	}
+	return next, nil
 }
 
 // newBook returns the binding log that cfg asks for, nil for none.

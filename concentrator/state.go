@@ -77,33 +77,31 @@ func lockState(path string) (*os.File, error) {
 func (d *concentrator) prepare(e *clients.Entry) {
 	c := e.Client
 	e.Prepared = &member{
+		name:     c.Name,
 		identity: credential.NewIdentity(e.Key.ID, e.Key.Secret),
 		limits:   d.server.admission.Client(c.Name),
 		where:    d.server.settings.Load().where.For(c.Allow, c.Deny, c.AllowPorts),
 	}
 }
 
-// applyLimits sets the limits of all clients, and ends the connections of
-// those that are no clients any more.
+// applyLimits sets the limits of all clients.
 func (d *concentrator) applyLimits(all []*clients.Client) {
 	limit := make(map[string]limits.Limits, len(all))
 	for _, c := range all {
 		limit[c.Name] = c.Limits
 	}
 	d.server.admission.Apply(limit, time.Now())
-	d.cut(all)
 }
 
-// cut ends the connections of clients of the store that may have none any
-// more. all are the clients in it.
-func (d *concentrator) cut(all []*clients.Client) {
-	enabled := make(map[string]bool, len(all))
-	for _, c := range all {
-		enabled[c.Name] = c.Enabled
+// reloadStore reads the clients again and ends the connections of those that
+// may have none any more.
+func (d *concentrator) reloadStore() error {
+	if err := d.store.Reload(); err != nil {
+		return err
 	}
 	n := 0
 	for _, f := range d.server.engine.Flows() {
-		if c, ok := f.Tag().(*caller); ok && c.proof.Key != nil && !enabled[c.name] {
+		if c, ok := f.Tag().(*member); ok && c.identity != nil && !d.store.Enabled(c.name) {
 			f.Abort(errCut)
 			n++
 		}
@@ -111,6 +109,7 @@ func (d *concentrator) cut(all []*clients.Client) {
 	if n > 0 {
 		d.log.Info("connections of clients that were disabled or removed are ended", "connections", n)
 	}
+	return nil
 }
 
 var errCut = errors.New("client was disabled or removed")

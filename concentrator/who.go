@@ -12,12 +12,12 @@ import (
 	"github.com/tandem-mptcp/tandem/shared/credential"
 )
 
-// caller is the client that sent a request.
-type caller struct {
-	name   string
-	limits *limits.Client
-	where  *authorise.Destinations
-	proof  credential.Result // without a key it proves nothing
+// member is a client, made ready for its connections.
+type member struct {
+	name     string
+	identity *credential.Identity // nil: known by its address or cookie
+	limits   *limits.Client
+	where    *authorise.Destinations
 }
 
 // refusal is a no: what the sender is told, nil for not a byte, and what the
@@ -29,31 +29,32 @@ type refusal struct {
 
 // who finds out of which client a request is: by its credential, or, where it
 // has none, by its source and cookie. A wrong credential is a stranger's,
-// wherever it comes from.
-func (s *server) who(set *settings, source netip.Addr, r *receive.Request) (*caller, refusal) {
-	res := s.verifier.Verify(s.keys, r.Bytes(), &r.Message)
-	switch res.Verdict {
+// wherever it comes from. What is answered is to be signed with proof.
+func (s *server) who(set *settings, source netip.Addr, r *receive.Request) (client *member, proof credential.Result, no refusal) {
+	proof = s.verifier.Verify(&s.keys, r.Bytes(), &r.Message)
+	switch proof.Verdict {
 	case credential.Accepted:
-		if e, ok := s.keys.store.Lookup(res.Key.ID()); ok {
+		if e, ok := s.keys.store.Lookup(proof.Key.ID()); ok {
 			s.keys.store.Used(e)
-			m := e.Prepared.(*member)
-			return &caller{name: e.Client.Name, limits: m.limits, where: m.where, proof: res}, refusal{}
+			return e.Prepared.(*member), proof, no
 		}
-		return nil, s.stranger(set, source, "client was removed or disabled this moment")
+		return nil, proof, s.stranger(set, source, "client was removed or disabled this moment")
 	case credential.Absent:
-		return s.byAddress(set, source, r)
+		client, no = s.byAddress(set, source, r)
+		return client, proof, no
 	case credential.Stale:
-		answer, err := s.verifier.AppendWrongTime(nil, res)
+		answer, err := s.verifier.AppendWrongTime(nil, proof)
 		if err != nil { // cannot be: it is 36 bytes long
-			return nil, refusal{why: err.Error()}
+			return nil, proof, refusal{why: err.Error()}
 		}
-		return nil, refusal{answer, "client's clock is off by " + (time.Duration(res.Ahead) * time.Millisecond).String()}
+		return nil, proof, refusal{answer, "client's clock is off by " + (time.Duration(proof.Ahead) * time.Millisecond).String()}
 	case credential.Busy:
-		return nil, refusal{sign(res, convert.AppendWait(nil, convert.ResourceExceeded, busyWait)), "no room to remember another credential"}
+		answer := sign(proof, convert.AppendWait(nil, convert.ResourceExceeded, busyWait))
+		return nil, proof, refusal{answer, "no room to remember another credential"}
 	case credential.Replayed:
-		return nil, refusal{why: "credential was used before"}
+		return nil, proof, refusal{why: "credential was used before"}
 	}
-	return nil, s.stranger(set, source, "credential is wrong")
+	return nil, proof, s.stranger(set, source, "credential is wrong")
 }
 
 // busyWait is what a client is asked to wait when the memory of nonces is
@@ -61,10 +62,10 @@ func (s *server) who(set *settings, source netip.Addr, r *receive.Request) (*cal
 const busyWait = 10 * time.Second
 
 // byAddress finds a client that has no key.
-func (s *server) byAddress(set *settings, source netip.Addr, r *receive.Request) (*caller, refusal) {
+func (s *server) byAddress(set *settings, source netip.Addr, r *receive.Request) (*member, refusal) {
 	client, no := set.gate.Who(source, r.Cookie())
 	if client != nil {
-		return &caller{name: client.Name, limits: s.admission.Client(client.Name), where: set.where}, refusal{}
+		return set.members[client.Name], refusal{}
 	}
 	if !set.gate.Answers(source) {
 		return nil, refusal{why: no.Why}
@@ -91,18 +92,11 @@ func sign(res credential.Result, answer []byte) []byte {
 	return signed
 }
 
-// member is a client of the store, made ready for its connections.
-type member struct {
-	identity *credential.Identity
-	limits   *limits.Client
-	where    *authorise.Destinations
-}
-
 // keys finds clients' keys for the verifier.
 type keys struct{ store clients.Store }
 
 // Identity returns the key of that id, nil for none.
-func (k keys) Identity(id credential.KeyID) *credential.Identity {
+func (k *keys) Identity(id credential.KeyID) *credential.Identity {
 	e, ok := k.store.Lookup(id)
 	if !ok {
 		return nil

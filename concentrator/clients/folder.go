@@ -65,6 +65,9 @@ func (f *Folder) Missing(id KeyID) string {
 	return fmt.Sprintf("no client has the key %s", id)
 }
 
+// Enabled says whether there is an enabled client of that name.
+func (f *Folder) Enabled(name string) bool { return f.table.Load().enabled[name] }
+
 // Clients returns all clients in force, sorted by name.
 func (f *Folder) Clients() []*Client { return f.table.Load().clients }
 

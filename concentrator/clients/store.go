@@ -16,6 +16,8 @@ type Store interface {
 	// Used tells that a client has authenticated itself with the key: after a
 	// rotation, that ends the older one.
 	Used(e *Entry)
+	// Enabled says whether there is an enabled client of that name.
+	Enabled(name string) bool
 	// Clients returns all clients, sorted by name.
 	Clients() []*Client
 }

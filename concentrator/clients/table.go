@@ -11,6 +11,7 @@ type table struct {
 	clients  []*Client // by name
 	entries  map[KeyID]*Entry
 	disabled map[KeyID]string // to the name of the client
+	enabled  map[string]bool  // by name
 	problems []Problem
 }
 
@@ -18,7 +19,7 @@ type table struct {
 // what old has of these clients stays. uses are uses of keys that the files do
 // not know of yet.
 func newTable(all []*Client, bad []Problem, old *table, uses map[KeyID]time.Time) *table {
-	t := &table{entries: make(map[KeyID]*Entry, len(all)), disabled: make(map[KeyID]string)}
+	t := &table{entries: make(map[KeyID]*Entry, len(all)), disabled: make(map[KeyID]string), enabled: make(map[string]bool, len(all))}
 	all, t.problems = keep(all, bad, old)
 	owner := make(map[KeyID]string, len(all))
 	for _, c := range all {
@@ -38,6 +39,7 @@ func newTable(all []*Client, bad []Problem, old *table, uses map[KeyID]time.Time
 			}
 		}
 		t.clients = append(t.clients, c)
+		t.enabled[c.Name] = c.Enabled
 		for i, k := range c.Keys {
 			if !c.Enabled {
 				t.disabled[k.ID] = c.Name
