@@ -24,6 +24,9 @@ const usage = `tandem-cpe: the router's end of the Tandem Multipath TCP proxy
 usage: tandem-cpe COMMAND [FLAGS]
 
 commands
+  join LINE  pair with a concentrator: LINE is the tandem:// line that its command
+             "client add" printed. "join -" reads it from standard input and is
+             the better way: the process list does not show it then
   run        serve until SIGTERM; SIGHUP reloads the configuration
   validate   check the configuration and say file, line and reason of an error
   status     ask the running daemon how it and the lines are
@@ -36,7 +39,9 @@ flags
   --config DIR     folder of the UCI file "tandem" (default /etc/config)
   --keys DIR       folder of the key files (default /etc/tandem/keys)
   --control PATH   control socket (default: what the configuration says)
-  --json           status, flows: print JSON
+  --name NAME      join: the section to write (default: the concentrator's, or a new one)
+  --check          join: say what it would do, and do nothing
+  --json           status, flows, join: print JSON
 
 exit status: 0 done, 1 failed, 2 wrong usage, 3 daemon not running
 `
@@ -48,10 +53,13 @@ type options struct {
 	keysDir     string
 	controlPath string
 	json        bool
+	name        string
+	check       bool
 }
 
 func command(args []string, stdout, stderr io.Writer) int {
 	var o options
+	line := "-"
 	return cli.Program{
 		Name: "tandem-cpe", Version: version, Usage: usage,
 		Flags: func(fs *flag.FlagSet) {
@@ -59,8 +67,11 @@ func command(args []string, stdout, stderr io.Writer) int {
 			fs.StringVar(&o.keysDir, "keys", string(keys.DefaultFolder), "")
 			fs.StringVar(&o.controlPath, "control", "", "")
 			fs.BoolVar(&o.json, "json", false, "")
+			fs.StringVar(&o.name, "name", "", "")
+			fs.BoolVar(&o.check, "check", false, "")
 		},
 		Command: map[string]func() error{
+			"join":     func() error { return join(o, line, os.Stdin, stdout) },
 			"run":      func() error { return run(o, stderr) },
 			"validate": func() error { return validate(o, stdout) },
 			"status":   func() error { return status(o, stdout) },
@@ -68,6 +79,7 @@ func command(args []string, stdout, stderr io.Writer) int {
 			"watch":    func() error { return watch(o, stdout) },
 			"schema":   func() error { return control.PrintJSON(stdout, config.Describe()) },
 		},
+		Operand: map[string]*string{"join": &line},
 	}.Run(args, stdout, stderr)
 }
 

@@ -7,8 +7,9 @@ import (
 
 // word is one argument of a statement, quotes and escapes resolved.
 type word struct {
-	text string
-	line int // where it begins
+	text     string
+	line     int // where it begins
+	pos, end int // its bytes in the file, quotes included
 }
 
 // statement is one line of a UCI file, or several when a quoted word or a
@@ -17,6 +18,10 @@ type statement struct {
 	keyword string // "package", "config", "option" or "list"
 	args    []word
 	line    int
+
+	// The bytes in the file: the keyword, and where the line ends on which the
+	// statement does, comment included; the line end itself is not part of it.
+	pos, keywordEnd, end int
 }
 
 // lexer cuts a file into statements as libuci does (its file.c): keywords end
@@ -65,17 +70,19 @@ func (l *lexer) statement() (*statement, error) {
 		}
 		l.skipLine()
 	}
-	s := &statement{line: l.line}
+	s := &statement{line: l.line, pos: l.pos}
 	var err error
 	if s.keyword, err = l.keyword(); err != nil {
 		return nil, err
 	}
+	s.keywordEnd = l.pos
 	for {
 		w, more, err := l.word()
 		if err != nil {
 			return nil, err
 		}
 		if !more {
+			s.end = l.pos
 			return s, nil
 		}
 		s.args = append(s.args, w)
@@ -118,7 +125,7 @@ func (l *lexer) word() (w word, more bool, err error) {
 		l.skipLine()
 		return w, false, nil
 	}
-	w.line = l.line
+	w.line, w.pos = l.line, l.pos
 	var b strings.Builder
 	for {
 		switch c := l.in[l.pos]; c {
@@ -137,7 +144,7 @@ func (l *lexer) word() (w word, more bool, err error) {
 			l.pos++
 		}
 		if l.pos == len(l.in) || isSpace(l.in[l.pos]) || l.in[l.pos] == '#' {
-			w.text = b.String()
+			w.text, w.end = b.String(), l.pos
 			return w, true, nil
 		}
 	}

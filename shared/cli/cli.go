@@ -7,6 +7,7 @@ import (
 	"flag"
 	"fmt"
 	"io"
+	"strings"
 
 	"github.com/tandem-mptcp/tandem/shared/control"
 )
@@ -26,6 +27,9 @@ type Program struct {
 	Usage   string                  // text of help
 	Flags   func(*flag.FlagSet)     // declares the flags, which all commands take
 	Command map[string]func() error // by name; run after the flags are parsed
+	// Operand says where the one operand goes that a command may have, before or
+	// behind its flags. Commands that are not in it take none.
+	Operand map[string]*string
 }
 
 // Run runs the command that args name and returns the exit status. Errors go
@@ -38,12 +42,23 @@ func (p Program) Run(args []string, stdout, stderr io.Writer) int {
 	fs := flag.NewFlagSet(name, flag.ContinueOnError)
 	fs.SetOutput(io.Discard)
 	p.Flags(fs)
-	if err := fs.Parse(args); errors.Is(err, flag.ErrHelp) {
-		name = "help"
-	} else if err != nil {
-		return p.misused(stderr, name, err.Error())
-	} else if fs.NArg() > 0 {
-		return p.misused(stderr, name, fmt.Sprintf("unexpected argument %q", fs.Arg(0)))
+	var operands []string
+	for more := true; more; {
+		if err := fs.Parse(args); errors.Is(err, flag.ErrHelp) {
+			name = "help"
+			break
+		} else if err != nil {
+			return p.misused(stderr, name, clip(err.Error()))
+		}
+		if more = fs.NArg() > 0; more {
+			operands, args = append(operands, fs.Arg(0)), fs.Args()[1:]
+		}
+	}
+	if to := p.Operand[name]; to != nil && len(operands) > 0 {
+		*to, operands = operands[0], operands[1:]
+	}
+	if len(operands) > 0 && name != "help" {
+		return p.misused(stderr, name, fmt.Sprintf("unexpected argument %q", clip(operands[0])))
 	}
 	switch name {
 	case "help", "--help", "-help", "-h":
@@ -67,6 +82,19 @@ func (p Program) Run(args []string, stdout, stderr io.Writer) int {
 		return NotRunning
 	}
 	return Failed
+}
+
+// clip keeps most of a mistaken argument to itself: it may be a secret that was
+// given to the wrong command.
+func clip(s string) string {
+	const most = 60
+	if i := strings.Index(s, "://"); i >= 0 && i+3 < len(s) {
+		return s[:i+3] + "..."
+	}
+	if len(s) > most {
+		return s[:most] + "..."
+	}
+	return s
 }
 
 func (p Program) misused(stderr io.Writer, command, why string) int {
