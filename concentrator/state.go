@@ -47,6 +47,9 @@ func (d *concentrator) openState(cfg *config.Config) error {
 	if err := d.usage.Load(); err != nil {
 		d.log.Error("this month's volumes are lost and start at 0", "err", err)
 	}
+	if err := s.ports.Restore(cfg.State); err != nil {
+		d.log.Warn("which ports were whose is not known any more: one may be another client's sooner than after 120 s", "err", err)
+	}
 	d.store.Log = d.log
 	d.store.OnReload = d.applyLimits
 	d.store.Prepare = d.prepare
@@ -118,6 +121,9 @@ var errCut = errors.New("client was disabled or removed")
 // is accepted any more.
 func (d *concentrator) closeState() {
 	cfg := d.server.settings.Load().config
+	if err := d.server.ports.Save(cfg.State); err != nil {
+		d.log.Error("which ports were whose is not saved", "err", err)
+	}
 	if err := d.server.verifier.Save(noncesFile(cfg)); err != nil {
 		d.log.Error("the list of used credentials is not saved: clients are asked for new ones after the restart", "err", err)
 	}

@@ -2,8 +2,8 @@
 // time?", as RFC 6888 section 4 asks of those who share addresses.
 //
 // Reading order: book.go (one dial from port to record), ports.go (which port
-// a client gets), pool.go (the lists behind it), range_linux.go (what the
-// kernel must be told), log.go and queue.go (records).
+// a client gets), pool.go (the lists behind it), kept.go (over a restart),
+// range_linux.go (what the kernel must be told), log.go and queue.go (records).
 //
 // A port that a client has let go is not given to another for 120 s (REQ-8);
 // destinations are not recorded unless asked for (REQ-12).
