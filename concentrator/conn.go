@@ -41,10 +41,16 @@ func (s *server) handle(ctx context.Context, cpe *net.TCPConn, entered *pendingC
 	// 2 authorise
 	client, proof, no := s.who(set, source, r)
 	if client == nil {
+		if !no.blameless {
+			s.blame(set, cpe, source)
+		}
 		s.refuse(ctx, cpe, source, no)
 		return
 	}
-	s.pending.leave(entered)   // it is a stranger no more
+	s.pending.leave(entered) // it is a stranger no more
+	if proof.Key != nil {
+		s.front.Proven(household(source))
+	}
 	if !r.Message.HasConnect { // Info: a CPE asks whether we work
 		_ = s.answer(ctx, cpe, sign(proof, supported()))
 		hangUp(cpe)
@@ -52,7 +58,7 @@ func (s *server) handle(ctx context.Context, cpe *net.TCPConn, entered *pendingC
 	}
 	dst := r.Message.Connect.Addr
 	if no, ok := client.where.Check(dst); !ok {
-		s.refuse(ctx, cpe, source, refusal{sign(proof, no.Append(nil, r.Echo())), no.Why})
+		s.refuse(ctx, cpe, source, refusal{answer: sign(proof, no.Append(nil, r.Echo())), why: no.Why})
 		return
 	}
 	admitted := client.limits.Admit(time.Now())
@@ -147,6 +153,9 @@ func (s *server) connect(ctx context.Context, set *settings, client *member, dst
 func (s *server) malformed(ctx context.Context, cpe *net.TCPConn, source netip.Addr, set *settings, r *receive.Request, err error) {
 	s.counters.malformed.Add(1)
 	client, proof, _ := s.who(set, source, r)
+	if client == nil {
+		s.blame(set, cpe, source)
+	}
 	message, action := r.Refuse(nil, err, client != nil || set.gate.Answers(source))
 	switch action {
 	case convert.SendError:

@@ -113,13 +113,17 @@ func (d *concentrator) serve(ctx context.Context, listeners []*net.TCPListener) 
 	setups, cancel := context.WithCancel(context.Background())
 	defer cancel()
 	var wg sync.WaitGroup
-	for _, l := range listeners {
+	acceptors, err := acceptorsOf(listeners)
+	if err != nil {
+		return err
+	}
+	for _, a := range acceptors {
 		wg.Add(1)
-		go func() { defer wg.Done(); d.server.accept(setups, l) }()
+		go func() { defer wg.Done(); d.server.accept(setups, a) }()
 	}
 	<-ctx.Done()
-	for _, l := range listeners {
-		l.Close()
+	for _, a := range acceptors {
+		a.Close()
 	}
 	wg.Wait()
 	timeout := d.server.settings.Load().config.Limits.DrainTimeout
@@ -141,6 +145,17 @@ func (d *concentrator) serve(ctx context.Context, listeners []*net.TCPListener) 
 		d.log.Warn("connections cut at the end of the drain timeout", "connections", cut)
 	}
 	return nil
+}
+
+func acceptorsOf(listeners []*net.TCPListener) (all []*mptcp.Acceptor, err error) {
+	for _, l := range listeners {
+		a, err := mptcp.NewAcceptor(l)
+		if err != nil {
+			return nil, err
+		}
+		all = append(all, a)
+	}
+	return all, nil
 }
 
 // reload takes a new configuration whole or not at all.
@@ -171,6 +186,7 @@ func (d *concentrator) tryReload() error {
 		return err
 	}
 	before := d.server.settings.Swap(next)
+	d.server.front.SetLimit(cfg.Limits.FailuresPerMinute)
 	d.server.admission.SetTotals(cfg.Limits.MaxConnections, cfg.Limits.MaxSetups)
 	// Where clients may go depends on both.
 	if err := d.reloadStore(); err != nil {

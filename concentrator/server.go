@@ -16,10 +16,12 @@ import (
 	"github.com/tandem-mptcp/tandem/concentrator/clients"
 	"github.com/tandem-mptcp/tandem/concentrator/config"
 	"github.com/tandem-mptcp/tandem/concentrator/connect"
+	"github.com/tandem-mptcp/tandem/concentrator/front"
 	"github.com/tandem-mptcp/tandem/concentrator/limits"
 	"github.com/tandem-mptcp/tandem/concentrator/receive"
 	"github.com/tandem-mptcp/tandem/shared/account"
 	"github.com/tandem-mptcp/tandem/shared/credential"
+	"github.com/tandem-mptcp/tandem/shared/mptcp"
 	"github.com/tandem-mptcp/tandem/shared/ratelog"
 	"github.com/tandem-mptcp/tandem/shared/relay"
 )
@@ -42,9 +44,10 @@ type server struct {
 	own       authorise.Own // the concentrator's own addresses
 
 	setups   sync.WaitGroup
+	front    *front.Front
 	pending  pendingConns
 	counters struct {
-		accepted, relayed, refused, malformed, failed, overload atomic.Int64
+		accepted, turnedAway, relayed, refused, malformed, failed, overload atomic.Int64
 	}
 }
 
@@ -55,6 +58,7 @@ func newServer(log *slog.Logger, cfg *config.Config, store clients.Store) (*serv
 	}
 	s := &server{
 		log: log, engine: relay.NewEngine(),
+		front:     front.New(cfg.Limits.FailuresPerMinute),
 		verifier:  credential.NewVerifier(cfg.Limits.MaxNonces),
 		keys:      keys{store},
 		admission: limits.NewAdmission(cfg.Limits.MaxConnections, cfg.Limits.MaxSetups),
@@ -62,6 +66,7 @@ func newServer(log *slog.Logger, cfg *config.Config, store clients.Store) (*serv
 		bindings:  bindlog.NewQueue(bindlog.Slog{Logger: log}),
 	}
 	s.perPeer.Log, s.perClient.Log = log, log
+	s.perPeer.Keys = 128 // lines a second, whatever the number of sources
 	own, err := connect.Own()
 	if err != nil {
 		return nil, err
@@ -71,9 +76,9 @@ func newServer(log *slog.Logger, cfg *config.Config, store clients.Store) (*serv
 }
 
 // accept takes connections from l until it is closed.
-func (s *server) accept(ctx context.Context, l *net.TCPListener) error {
+func (s *server) accept(ctx context.Context, l *mptcp.Acceptor) error {
 	for {
-		cpe, err := l.AcceptTCP()
+		cpe, err := l.Accept(s.front.Alert(), s.admit)
 		switch {
 		case errors.Is(err, net.ErrClosed):
 			return nil
@@ -87,7 +92,6 @@ func (s *server) accept(ctx context.Context, l *net.TCPListener) error {
 			}
 			continue
 		}
-		s.counters.accepted.Add(1)
 		source := addrOf(cpe.RemoteAddr())
 		limits := &s.settings.Load().config.Limits
 		entered := s.pending.enter(cpe, source, limits.MaxPending, limits.MaxPendingPerSource)
@@ -103,6 +107,31 @@ func (s *server) accept(ctx context.Context, l *net.TCPListener) error {
 			s.handle(ctx, cpe, entered)
 		}()
 	}
+}
+
+// admit decides by its source alone whether a connection is looked at.
+func (s *server) admit(source netip.Addr) bool {
+	s.counters.accepted.Add(1)
+	if s.front.Admit(household(source)) || s.settings.Load().gate.Covers(source) {
+		return true
+	}
+	s.counters.turnedAway.Add(1)
+	s.perPeer.Line(slog.LevelWarn, netip.Addr{}, "turning connections away unread: their sources keep sending what no client sends", "source", source)
+	return false
+}
+
+// blame notes that a connection was no client's. Where the request came in the
+// SYN and the handshake is not complete, its source may be anybody's.
+func (s *server) blame(set *settings, cpe *net.TCPConn, source netip.Addr) {
+	if set.gate.Covers(source) {
+		return
+	}
+	if inSYN, err := mptcp.SynDataAcked(cpe); err == nil && inSYN {
+		if whole, _ := mptcp.Established(cpe); !whole {
+			return
+		}
+	}
+	s.front.Failed(household(source))
 }
 
 func addrOf(a net.Addr) netip.Addr {

@@ -12,17 +12,19 @@ import (
 
 // report is what status shows; its JSON is for programs and keeps its names.
 type report struct {
-	Version   string           `json:"version"`
-	PID       int              `json:"pid"`
-	Open      int              `json:"open"`
-	Pending   int              `json:"pending"`
-	Accepted  int64            `json:"accepted"`
-	Relayed   int64            `json:"relayed"`
-	Refused   int64            `json:"refused"`
-	Malformed int64            `json:"malformed"`
-	Failed    int64            `json:"failed"`
-	Overload  int64            `json:"overload"`
-	Clients   []account.Totals `json:"clients"`
+	Version  string `json:"version"`
+	PID      int    `json:"pid"`
+	Open     int    `json:"open"`
+	Pending  int    `json:"pending"`
+	Accepted int64  `json:"accepted"`
+	// TurnedAway are those of Accepted that were reset unread.
+	TurnedAway int64            `json:"turned_away"`
+	Relayed    int64            `json:"relayed"`
+	Refused    int64            `json:"refused"`
+	Malformed  int64            `json:"malformed"`
+	Failed     int64            `json:"failed"`
+	Overload   int64            `json:"overload"`
+	Clients    []account.Totals `json:"clients"`
 }
 
 func (d *concentrator) status() report {
@@ -30,7 +32,8 @@ func (d *concentrator) status() report {
 	return report{
 		Version: version, PID: os.Getpid(), Open: s.engine.Active(), Pending: s.pending.count(),
 		Accepted: s.counters.accepted.Load(), Relayed: s.counters.relayed.Load(), Refused: s.counters.refused.Load(),
-		Malformed: s.counters.malformed.Load(), Failed: s.counters.failed.Load(), Overload: s.counters.overload.Load(),
+		TurnedAway: s.counters.turnedAway.Load(),
+		Malformed:  s.counters.malformed.Load(), Failed: s.counters.failed.Load(), Overload: s.counters.overload.Load(),
 		Clients: s.ledger.Totals(),
 	}
 }
@@ -50,8 +53,8 @@ func status(o options, stdout io.Writer) error {
 	}
 	w := tabwriter.NewWriter(stdout, 0, 0, 2, ' ', 0)
 	fmt.Fprintf(w, "tandem-concentrator %s, pid %d\n\n", r.Version, r.PID)
-	fmt.Fprintf(w, "connections: %d open, %d in set-up; %d accepted, %d relayed, %d refused, %d malformed, %d servers not reached, %d over limits\n",
-		r.Open, r.Pending, r.Accepted, r.Relayed, r.Refused, r.Malformed, r.Failed, r.Overload)
+	fmt.Fprintf(w, "connections: %d open, %d in set-up; %d accepted, %d turned away unread, %d relayed, %d refused, %d malformed, %d servers not reached, %d over limits\n",
+		r.Open, r.Pending, r.Accepted, r.TurnedAway, r.Relayed, r.Refused, r.Malformed, r.Failed, r.Overload)
 	if len(r.Clients) > 0 {
 		fmt.Fprintln(w, "\nCLIENT\tFLOWS\tOPEN\tFAILED\tUP\tDOWN")
 	}

@@ -23,8 +23,9 @@ type member struct {
 // refusal is a no: what the sender is told, nil for not a byte, and what the
 // log is told.
 type refusal struct {
-	answer []byte
-	why    string
+	answer    []byte
+	why       string
+	blameless bool // it is not the sender's fault
 }
 
 // who finds out of which client a request is: by its credential, or, where it
@@ -47,10 +48,10 @@ func (s *server) who(set *settings, source netip.Addr, r *receive.Request) (clie
 		if err != nil { // cannot be: it is 36 bytes long
 			return nil, proof, refusal{why: err.Error()}
 		}
-		return nil, proof, refusal{answer, "client's clock is off by " + (time.Duration(proof.Ahead) * time.Millisecond).String()}
+		return nil, proof, refusal{answer: answer, why: "client's clock is off by " + (time.Duration(proof.Ahead) * time.Millisecond).String()}
 	case credential.Busy:
 		answer := sign(proof, convert.AppendWait(nil, convert.ResourceExceeded, busyWait))
-		return nil, proof, refusal{answer, "no room to remember another credential"}
+		return nil, proof, refusal{answer, "no room to remember another credential", true}
 	case credential.Replayed:
 		return nil, proof, refusal{why: "credential was used before"}
 	}
@@ -70,7 +71,7 @@ func (s *server) byAddress(set *settings, source netip.Addr, r *receive.Request)
 	if !set.gate.Answers(source) {
 		return nil, refusal{why: no.Why}
 	}
-	return nil, refusal{no.Append(nil, r.Echo()), no.Why}
+	return nil, refusal{answer: no.Append(nil, r.Echo()), why: no.Why}
 }
 
 // stranger refuses one who showed a credential that is none. Whether its key is
@@ -79,7 +80,7 @@ func (s *server) stranger(set *settings, source netip.Addr, why string) refusal 
 	if !set.gate.Answers(source) {
 		return refusal{why: why}
 	}
-	return refusal{convert.AppendError(nil, convert.NotAuthorized), why}
+	return refusal{answer: convert.AppendError(nil, convert.NotAuthorized), why: why}
 }
 
 // sign closes an answer with a Proof, if the request showed a key.

@@ -115,8 +115,11 @@ func (g *Gate) Who(src netip.Addr, cookie []byte) (*Client, Refusal) {
 // show who it is: strangers get no byte, unless configured otherwise. A client
 // that Who has accepted always may.
 func (g *Gate) Answers(src netip.Addr) bool {
-	return g.answerStrangers || g.bySource.cover(src.Unmap().WithZone(""))
+	return g.answerStrangers || g.Covers(src)
 }
+
+// Covers says whether a client's prefix covers src.
+func (g *Gate) Covers(src netip.Addr) bool { return g.bySource.cover(src.Unmap().WithZone("")) }
 
 func (c *Client) at(src netip.Addr) bool {
 	return slices.ContainsFunc(c.Sources, func(p netip.Prefix) bool { return p.Contains(src) })

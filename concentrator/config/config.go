@@ -44,6 +44,7 @@ type Limits struct {
 	MaxConnections      int           // open at a time
 	MaxPending          int           // accepted, request not read yet
 	MaxPendingPerSource int           // of these, from one IPv4 address or IPv6 /64
+	FailuresPerMinute   int           // requests from one source that are no client's, before it is turned away unread; 0: no limit
 	MaxSetups           int           // authorised, server has not answered yet
 	MaxNonces           int           // credentials remembered against replay
 	RequestTimeout      time.Duration // from accept to the last byte of the Convert message
@@ -131,6 +132,7 @@ func defaults() *Config {
 			MaxConnections:      100_000,
 			MaxPending:          4096,
 			MaxPendingPerSource: 1024,
+			FailuresPerMinute:   60,
 			MaxSetups:           4096,
 			MaxNonces:           credential.DefaultCapacity,
 			RequestTimeout:      5 * time.Second,

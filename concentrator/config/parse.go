@@ -142,6 +142,7 @@ func (p *parser) limits(l *Limits, in *rawLimits) {
 	p.count(&l.MaxConnections, "limits.max_connections", in.MaxConnections, 1, 10_000_000)
 	p.count(&l.MaxPending, "limits.max_pending", in.MaxPending, 1, 1_000_000)
 	p.count(&l.MaxPendingPerSource, "limits.max_pending_per_source", in.MaxPendingPerSource, 1, 1_000_000)
+	p.count(&l.FailuresPerMinute, "limits.failures_per_minute", in.FailuresPerMinute, 0, 1_000_000)
 	p.count(&l.MaxSetups, "limits.max_setups", in.MaxSetups, 1, 1_000_000)
 	p.count(&l.MaxNonces, "limits.max_nonces", in.MaxNonces, 1024, 100_000_000)
 	p.duration(&l.RequestTimeout, "limits.request_timeout", in.RequestTimeout, 100*time.Millisecond, time.Minute)

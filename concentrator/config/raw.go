@@ -27,6 +27,7 @@ type rawLimits struct {
 	MaxConnections      *int64  `toml:"max_connections"`
 	MaxPending          *int64  `toml:"max_pending"`
 	MaxPendingPerSource *int64  `toml:"max_pending_per_source"`
+	FailuresPerMinute   *int64  `toml:"failures_per_minute"`
 	MaxSetups           *int64  `toml:"max_setups"`
 	MaxNonces           *int64  `toml:"max_nonces"`
 	RequestTimeout      *string `toml:"request_timeout"`

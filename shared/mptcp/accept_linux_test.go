@@ -1,0 +1,79 @@
+package mptcp
+
+import (
+	"errors"
+	"io"
+	"net"
+	"net/netip"
+	"syscall"
+	"testing"
+	"time"
+)
+
+// TestAcceptor lets in what comes from one address and turns away the other,
+// in both ways of accepting, and stops when it is closed.
+func TestAcceptor(t *testing.T) {
+	for _, thrifty := range []bool{false, true} {
+		lc := ListenConfig{}
+		l, err := lc.Listen(netip.MustParseAddrPort("127.0.0.1:0"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		a, err := NewAcceptor(l)
+		if err != nil {
+			t.Fatal(err)
+		}
+		good := netip.MustParseAddr("127.0.0.2")
+		admitted := make(chan *net.TCPConn)
+		ended := make(chan error, 1)
+		go func() {
+			for {
+				c, err := a.Accept(thrifty, func(from netip.Addr) bool { return from == good })
+				if err != nil {
+					ended <- err
+					return
+				}
+				admitted <- c
+			}
+		}()
+		dial := func(from string) (*net.TCPConn, error) {
+			d := net.Dialer{LocalAddr: &net.TCPAddr{IP: net.ParseIP(from)}}
+			d.SetMultipathTCP(false)
+			c, err := d.Dial("tcp", a.Addr().String())
+			if err != nil {
+				return nil, err
+			}
+			_ = c.SetDeadline(time.Now().Add(20 * time.Second))
+			return c.(*net.TCPConn), nil
+		}
+		for range 3 {
+			for range 100 {
+				c, err := dial("127.0.0.3")
+				if err == nil { // the reset has not come yet
+					_, err = c.Read(make([]byte, 1))
+					c.Close()
+				}
+				if !errors.Is(err, syscall.ECONNRESET) {
+					t.Fatalf("thrifty %v: turned away with %v", thrifty, err)
+				}
+			}
+			c, err := dial("127.0.0.2")
+			if err != nil {
+				t.Fatal(err)
+			}
+			server := <-admitted
+			if _, err := io.WriteString(server, "hello"); err != nil {
+				t.Fatal(err)
+			}
+			server.Close()
+			if got, err := io.ReadAll(c); string(got) != "hello" || err != nil {
+				t.Fatalf("thrifty %v: %q, %v", thrifty, got, err)
+			}
+			c.Close()
+		}
+		a.Close()
+		if err := <-ended; !errors.Is(err, net.ErrClosed) {
+			t.Errorf("thrifty %v: after Close: %v", thrifty, err)
+		}
+	}
+}
