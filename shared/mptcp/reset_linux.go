@@ -22,6 +22,16 @@ func Reset(c *net.TCPConn) error {
 	return err
 }
 
+// ResetFD is Reset for a bare descriptor.
+func ResetFD(fd int) error {
+	err := unix.SetsockoptLinger(fd, unix.SOL_SOCKET, unix.SO_LINGER, &unix.Linger{Onoff: 1})
+	_ = dissolve(uintptr(fd))
+	if cerr := unix.Close(fd); err == nil {
+		err = cerr
+	}
+	return err
+}
+
 // dissolve ends the connection of a socket at once: connect(2) to AF_UNSPEC,
 // an address type that package unix lacks.
 func dissolve(fd uintptr) error {

@@ -12,5 +12,28 @@
 //
 // RFC 8803 section 5 asks for exactly this mapping.
 //
-// Read flow.go first, then pump.go (one direction).
+// # How
+//
+// A few loops, one per processor, own all flows. A loop waits in epoll for
+// sockets that have something to tell, and gives each direction concerned a
+// turn: read, write, until there is nothing to read or no room to write to. No
+// turn waits for anything, and none lasts longer than is fair to the others.
+//
+//	flow   two sockets (legs) and two directions (pumps)
+//	pump   waiting ─ readable ─▸ turn ─┬─ nothing more ─▸ waiting
+//	                                   ├─ a stream ─────▸ asleep, for at most a millisecond
+//	                                   ├─ paced ────────▸ asleep, as the pacer says
+//	                                   ├─ no room ──────▸ stalled, until there is
+//	                                   ├─ enough now ───▸ queued for the next turn
+//	                                   └─ end of file ──▸ ended
+//
+// An idle flow is two descriptors and some hundred bytes: no goroutine, no
+// buffer, no pipe.
+//
+// Being woken for each packet is what costs most at the speed of access lines
+// (docs/performance.md has the figures). So a direction that streams is not
+// woken at all: it looks by itself every millisecond (nap.go). Everything else
+// is served at once.
+//
+// Read flow.go first, then pump.go (one direction), nap.go, loop.go.
 package relay

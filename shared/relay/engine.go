@@ -2,42 +2,40 @@ package relay
 
 import (
 	"context"
+	"fmt"
+	"runtime"
 	"sync"
+	"sync/atomic"
 )
 
 // Engine runs flows. The zero value is not usable; see [NewEngine].
 type Engine struct {
-	buffers sync.Pool
+	buffers buffers
+	active  atomic.Int64
+	next    atomic.Uint32 // loop for the next flow
 
 	mu      sync.Mutex
-	flows   map[*Flow]struct{}
-	drained chan struct{} // closed when flows becomes empty; nil while nobody waits
+	loops   []*loop
+	drained chan struct{} // closed when active becomes 0; nil while nobody waits
 }
-
-// bufferSize is what one busy direction borrows. An idle one holds nothing.
-const bufferSize = 64 << 10
 
 // NewEngine returns an engine without flows.
 func NewEngine() *Engine {
-	e := &Engine{flows: make(map[*Flow]struct{})}
-	e.buffers.New = func() any { b := make([]byte, bufferSize); return &b }
+	e := new(Engine)
+	_, _ = e.loop() // if that fails, Start tries again and says why it cannot
 	return e
 }
 
 // Active returns the number of flows that have not ended.
-func (e *Engine) Active() int {
-	e.mu.Lock()
-	defer e.mu.Unlock()
-	return len(e.flows)
-}
+func (e *Engine) Active() int { return int(e.active.Load()) }
 
 // Flows returns those that have not ended, in no order.
 func (e *Engine) Flows() []*Flow {
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	flows := make([]*Flow, 0, len(e.flows))
-	for f := range e.flows {
-		flows = append(flows, f)
+	var flows []*Flow
+	for _, l := range e.loops {
+		flows = l.appendFlows(flows)
 	}
 	return flows
 }
@@ -64,29 +62,50 @@ func (e *Engine) empty() <-chan struct{} {
 	defer e.mu.Unlock()
 	if e.drained == nil {
 		e.drained = make(chan struct{})
-		if len(e.flows) == 0 {
-			close(e.drained)
-		}
 	}
 	done := e.drained
-	if len(e.flows) == 0 {
+	if e.active.Load() == 0 {
+		close(done)
 		e.drained = nil
 	}
 	return done
 }
 
-func (e *Engine) add(f *Flow) {
+// ended books that a flow is gone.
+func (e *Engine) ended() {
+	if e.active.Add(-1) > 0 {
+		return
+	}
 	e.mu.Lock()
-	e.flows[f] = struct{}{}
-	e.mu.Unlock()
-}
-
-func (e *Engine) remove(f *Flow) {
-	e.mu.Lock()
-	delete(e.flows, f)
-	if len(e.flows) == 0 && e.drained != nil {
+	defer e.mu.Unlock()
+	if e.active.Load() == 0 && e.drained != nil {
 		close(e.drained)
 		e.drained = nil
 	}
-	e.mu.Unlock()
+}
+
+// Close ends the loops of an engine whose flows have all ended. The engine can
+// be used again.
+func (e *Engine) Close() {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	for _, l := range e.loops {
+		l.stop()
+	}
+	e.loops = nil
+}
+
+// loop returns the loop that the next flow belongs to.
+func (e *Engine) loop() (*loop, error) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	for len(e.loops) < runtime.GOMAXPROCS(0) {
+		l, err := newLoop(e)
+		if err != nil {
+			return nil, fmt.Errorf("start the relay: %w", err)
+		}
+		e.loops = append(e.loops, l)
+		go l.run()
+	}
+	return e.loops[e.next.Add(1)%uint32(len(e.loops))], nil
 }

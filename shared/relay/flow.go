@@ -2,36 +2,19 @@ package relay
 
 import (
 	"net"
-	"sync"
-	"sync/atomic"
 	"syscall"
 	"time"
-
-	"github.com/tandem-mptcp/tandem/shared/mptcp"
 )
 
 // Flow is one proxied connection while it lives.
 type Flow struct {
-	engine *Engine
-	client *net.TCPConn // towards who opened the connection
-	server *net.TCPConn // towards who accepted it
-	o      Options
+	loop *loop
+	o    Options
+	id   id // in loop
 
-	up, down pump
-	open     atomic.Int32 // directions that have not ended
-
-	abortOnce sync.Once
-	aborted   chan struct{}
-	err       error // why it was aborted; written before the sockets are reset
-}
-
-// Result is what a flow leaves behind.
-type Result struct {
-	Up   int64 // payload bytes moved from client to server
-	Down int64 // payload bytes moved from server to client
-	// Err is nil after FIN in both directions, else what ended the flow
-	// (for example ECONNRESET).
-	Err error
+	client, server leg // towards who opened the connection, and who accepted it
+	up, down       pump
+	over           bool // closed, or about to be
 }
 
 // Options of a flow. The zero value limits nothing and tells nobody.
@@ -47,28 +30,49 @@ type Options struct {
 // Pacer limits the rate of one direction, maybe of several flows together. It
 // must be safe for use by all of them at a time.
 type Pacer interface {
-	// Reserve counts n bytes that were moved, and returns how long to pause
+	// Reserve counts n bytes that are moved, and returns how long to pause
 	// before more are read.
 	Reserve(n int) time.Duration
 	// Quantum returns how many of up to size bytes to read at a time.
 	Quantum(size int) int
 }
 
+// Result is what a flow leaves behind.
+type Result struct {
+	Up   int64 // payload bytes moved from client to server
+	Down int64 // payload bytes moved from server to client
+	// Err is nil after FIN in both directions, else what ended the flow
+	// (for example ECONNRESET).
+	Err error
+}
+
 // Start joins client and server and takes both over: the caller must not use
 // them any more. It returns at once. After an error they are still the
 // caller's.
 func (e *Engine) Start(client, server *net.TCPConn, o Options) (*Flow, error) {
-	f := &Flow{engine: e, client: client, server: server, o: o, aborted: make(chan struct{})}
-	if err := f.up.init(f, client, server, o.Up); err != nil {
+	l, err := e.loop()
+	if err != nil {
 		return nil, err
 	}
-	if err := f.down.init(f, server, client, o.Down); err != nil {
+	f := &Flow{loop: l, o: o}
+	f.up = pump{flow: f, src: &f.client, dst: &f.server, pacer: o.Up}
+	f.down = pump{flow: f, src: &f.server, dst: &f.client, pacer: o.Down}
+	if err := f.client.take(f, client); err != nil {
 		return nil, err
 	}
-	f.open.Store(2)
-	e.add(f)
-	go f.up.run()
-	go f.down.run()
+	if err := f.server.take(f, server); err != nil {
+		f.client.close()
+		return nil, err
+	}
+	e.active.Add(1)
+	if err := l.add(f); err != nil {
+		f.client.close()
+		f.server.close()
+		e.ended()
+		return nil, err
+	}
+	_ = client.Close()
+	_ = server.Close()
 	return f, nil
 }
 
@@ -77,42 +81,47 @@ func (f *Flow) Tag() any { return f.o.Tag }
 
 // Client and Server give access to the sockets, for their counters. Both work
 // until Done returns.
-func (f *Flow) Client() syscall.Conn { return f.client }
-func (f *Flow) Server() syscall.Conn { return f.server }
+func (f *Flow) Client() syscall.Conn { return &f.client }
+func (f *Flow) Server() syscall.Conn { return &f.server }
 
 // Bytes returns what has been moved so far, up and down.
 func (f *Flow) Bytes() (up, down int64) {
 	return f.up.bytes.Load(), f.down.bytes.Load()
 }
 
-// Abort ends the flow now: both sides see a reset.
-func (f *Flow) Abort(cause error) {
-	f.abortOnce.Do(func() {
-		f.err = cause
-		close(f.aborted)
-		// Shutting down wakes the directions that wait on either socket; the
-		// reset itself follows in ended, when the counters have been read.
-		wake(f.client)
-		wake(f.server)
-	})
+// Abort ends the flow soon: both sides see a reset.
+func (f *Flow) Abort(cause error) { f.loop.abort(f, cause) }
+
+// The rest runs on the loop.
+
+// of returns the direction that reads from a leg, and the one that writes to
+// it.
+func (f *Flow) of(l *leg) (from, to *pump) {
+	if l == &f.client {
+		return &f.up, &f.down
+	}
+	return &f.down, &f.up
 }
 
-// ended is called by each direction as its last act.
+// ended ends the flow when both directions have ended.
 func (f *Flow) ended() {
-	if f.open.Add(-1) > 0 {
+	if f.up.state == ended && f.down.state == ended {
+		f.finish(nil)
+	}
+}
+
+// finish ends the flow: by FIN where err is nil, else by reset.
+func (f *Flow) finish(err error) {
+	if f.over {
 		return
 	}
+	f.over = true
+	f.up.stop()
+	f.down.stop()
 	up, down := f.Bytes()
-	aborted := true
-	f.abortOnce.Do(func() { aborted = false })
 	if f.o.Done != nil {
-		f.o.Done(f, Result{Up: up, Down: down, Err: f.err})
+		f.o.Done(f, Result{Up: up, Down: down, Err: err})
 	}
-	if aborted {
-		_ = mptcp.Reset(f.client)
-		_ = mptcp.Reset(f.server)
-	}
-	_ = f.client.Close()
-	_ = f.server.Close()
-	f.engine.remove(f)
+	f.loop.remove(f, err != nil)
+	f.loop.engine.ended()
 }

@@ -25,6 +25,12 @@ type chain struct {
 	result         chan Result
 }
 
+func newEngine(t *testing.T) *Engine {
+	e := NewEngine()
+	t.Cleanup(e.Close)
+	return e
+}
+
 // newChain makes the relay's outward leg MPTCP when asked to, as it is in the
 // product, and plain TCP otherwise.
 func newChain(t *testing.T, e *Engine, overMPTCP bool) *chain {
@@ -100,7 +106,7 @@ func eachLeg(t *testing.T, test func(t *testing.T, overMPTCP bool)) {
 
 func TestBothDirectionsWhole(t *testing.T) {
 	eachLeg(t, func(t *testing.T, over bool) {
-		c := newChain(t, NewEngine(), over)
+		c := newChain(t, newEngine(t), over)
 		limit(t, c.client, c.server)
 		const size = 32 << 20
 		send := func(to *net.TCPConn, seed uint64) (sum [32]byte) {
@@ -147,7 +153,7 @@ func receive2(t *testing.T, a, b chan [32]byte) bool {
 
 func TestHalfClose(t *testing.T) {
 	eachLeg(t, func(t *testing.T, over bool) {
-		c := newChain(t, NewEngine(), over)
+		c := newChain(t, newEngine(t), over)
 		limit(t, c.client, c.server)
 		if _, err := c.client.Write([]byte("request")); err != nil {
 			t.Fatal(err)
@@ -170,7 +176,7 @@ func TestHalfClose(t *testing.T) {
 
 func TestNothingSaid(t *testing.T) {
 	eachLeg(t, func(t *testing.T, over bool) {
-		c := newChain(t, NewEngine(), over)
+		c := newChain(t, newEngine(t), over)
 		limit(t, c.client, c.server)
 		c.client.Close()
 		if got, err := io.ReadAll(c.server); err != nil || len(got) != 0 {
@@ -190,7 +196,7 @@ func TestResetPassesOn(t *testing.T) {
 			"from server": func(c *chain) (_, _ *net.TCPConn) { return c.server, c.client },
 		} {
 			t.Run(name, func(t *testing.T) {
-				c := newChain(t, NewEngine(), over)
+				c := newChain(t, newEngine(t), over)
 				limit(t, c.client, c.server)
 				if _, err := c.client.Write([]byte("x")); err != nil {
 					t.Fatal(err)
@@ -215,7 +221,7 @@ func TestResetPassesOn(t *testing.T) {
 
 func TestAbort(t *testing.T) {
 	eachLeg(t, func(t *testing.T, over bool) {
-		c := newChain(t, NewEngine(), over)
+		c := newChain(t, newEngine(t), over)
 		limit(t, c.client, c.server)
 		cause := errors.New("drained")
 		c.flow.Abort(cause)
@@ -232,7 +238,7 @@ func TestAbort(t *testing.T) {
 
 func TestDrain(t *testing.T) {
 	noLeaks(t)
-	e := NewEngine()
+	e := newEngine(t)
 	a, b := newChain(t, e, false), newChain(t, e, true)
 	limit(t, a.client, a.server, b.client, b.server)
 	if got := e.Active(); got != 2 {

@@ -33,7 +33,7 @@ func (s *slow) Reserve(n int) time.Duration {
 func TestPace(t *testing.T) {
 	eachLeg(t, func(t *testing.T, over bool) {
 		pacer := &slow{pause: 2 * time.Millisecond}
-		c := newPacedChain(t, NewEngine(), over, Options{Up: pacer})
+		c := newPacedChain(t, newEngine(t), over, Options{Up: pacer})
 		limit(t, c.client, c.server)
 		const size = 100 * piece
 		begin := time.Now()
@@ -68,7 +68,7 @@ func TestPace(t *testing.T) {
 // Neither an abort nor a reset waits for a pause to end.
 func TestPauseEnds(t *testing.T) {
 	eachLeg(t, func(t *testing.T, over bool) {
-		c := newPacedChain(t, NewEngine(), over, Options{Up: &slow{pause: time.Hour}})
+		c := newPacedChain(t, newEngine(t), over, Options{Up: &slow{pause: time.Hour}})
 		limit(t, c.client, c.server)
 		if _, err := c.client.Write([]byte("x")); err != nil {
 			t.Fatal(err)
@@ -85,7 +85,7 @@ func TestPauseEnds(t *testing.T) {
 
 func TestFlows(t *testing.T) {
 	noLeaks(t)
-	e := NewEngine()
+	e := newEngine(t)
 	tags := map[any]bool{"a": true, "b": true}
 	chains := []*chain{newPacedChain(t, e, false, Options{Tag: "a"}), newPacedChain(t, e, true, Options{Tag: "b"})}
 	for _, f := range e.Flows() {

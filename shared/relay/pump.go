@@ -1,10 +1,7 @@
 package relay
 
 import (
-	"io"
-	"net"
 	"sync/atomic"
-	"syscall"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -13,97 +10,185 @@ import (
 // pump is one direction of a flow.
 type pump struct {
 	flow     *Flow
-	src, dst *net.TCPConn
-	raw      syscall.RawConn
+	src, dst *leg
 	pacer    Pacer
 	bytes    atomic.Int64
 
-	buf *[]byte // borrowed while there is something to move
-	n   int
-	err error
+	state    state
+	class    uint8   // of the next buffer
+	buf      *buffer // nil unless in a turn or stalled
+	from, to int     // what of it is still to be written
+	resume   int64   // not to read before, by the pacer
+
+	stream stream
+	timer  timer
 }
 
-func (p *pump) init(f *Flow, src, dst *net.TCPConn, pacer Pacer) (err error) {
-	p.flow, p.src, p.dst, p.pacer = f, src, dst, pacer
-	p.raw, err = src.SyscallConn()
-	return err
-}
+// state is what a pump is waiting for.
+type state uint8
 
-// run copies until src ends, then passes that end on.
-func (p *pump) run() {
-	defer p.flow.ended()
-	defer p.release()
-	read := p.read // bound once: a method value allocates
-	for {
-		if err := p.raw.Read(read); err != nil {
-			p.err = err
+const (
+	waiting state = iota // for src to have bytes
+	asleep               // for its timer
+	stalled              // for dst to have room
+	queued               // for the others to have had their turn
+	ended                // for nothing
+)
+
+// fair is how much one direction moves before others get their turn.
+const fair = 512 << 10
+
+// turn moves what can be moved now.
+func (p *pump) turn(l *loop) {
+	timed := p.state == asleep
+	p.state = waiting
+	for moved, drained := 0, false; ; {
+		if p.from < p.to && !p.flush() {
+			return // stalled, or the flow is over
 		}
-		if p.err == io.EOF {
-			if err := p.dst.CloseWrite(); err != nil {
-				p.flow.Abort(err)
-			}
+		if p.resume > l.now && !p.paced(l) {
 			return
 		}
-		if p.err != nil {
-			p.flow.Abort(p.err)
+		if drained {
+			p.rest(l, moved)
 			return
 		}
-		n, err := p.dst.Write((*p.buf)[:p.n])
-		p.bytes.Add(int64(n))
-		if err != nil {
-			p.flow.Abort(err)
+		if moved >= fair {
+			p.release()
+			p.state = queued
+			l.queue = append(l.queue, p)
 			return
 		}
+		room := p.room(l)
+		n, err := p.src.read(room)
+		switch {
+		case err == unix.EAGAIN:
+			p.rest(l, moved)
+			return
+		case err != nil:
+			p.flow.finish(err)
+			return
+		case n == 0:
+			p.end()
+			return
+		}
+		moved += n
+		p.from, p.to = 0, n
+		p.resize(n)
 		if p.pacer != nil {
-			p.pause(p.pacer.Reserve(n))
+			if pause := p.pacer.Reserve(n); pause > 0 {
+				p.resume = now() + int64(pause)
+			}
 		}
+		// Of a direction that looks by the clock, fewer bytes than asked for are
+		// all there were. Others must be told EAGAIN, lest an edge be missed.
+		drained = timed && n < len(room)
 	}
 }
 
-// pause waits as long as the pacer says, or until the flow is aborted.
-func (p *pump) pause(d time.Duration) {
-	if d <= 0 {
-		return
+// flush writes what was read. It returns false when it cannot write it all.
+func (p *pump) flush() bool {
+	for p.from < p.to {
+		n, err := p.dst.write(p.buf.bytes[p.from:p.to])
+		if err == unix.EAGAIN {
+			p.state = stalled
+			p.flow.loop.listen(p.dst)
+			return false
+		}
+		if err != nil {
+			p.flow.finish(err)
+			return false
+		}
+		p.from += n
+		p.bytes.Add(int64(n))
 	}
-	t := time.NewTimer(d)
-	defer t.Stop()
-	select {
-	case <-t.C:
-	case <-p.flow.aborted:
-	}
+	return true
 }
 
-// read moves what the socket holds into the buffer. It gives the buffer back
-// before it waits, so that an idle direction costs none.
-func (p *pump) read(fd uintptr) (done bool) {
+// room is where to read to.
+func (p *pump) room(l *loop) []byte {
+	if p.buf != nil && p.buf.class != p.class {
+		p.release()
+	}
 	if p.buf == nil {
-		p.buf = p.flow.engine.buffers.Get().(*[]byte)
+		p.buf = l.engine.buffers.get(p.class)
 	}
-	room := *p.buf
+	room := p.buf.bytes
 	if p.pacer != nil {
 		room = room[:p.pacer.Quantum(len(room))]
 	}
-	for {
-		p.n, p.err = unix.Read(int(fd), room)
-		switch {
-		case p.err == unix.EINTR:
-			continue
-		case p.err == unix.EAGAIN:
-			p.release()
-			return false
-		case p.err == nil && p.n == 0:
-			p.err = io.EOF
-		}
+	return room
+}
+
+// resize chooses the next buffer by what was read into this one.
+func (p *pump) resize(n int) {
+	switch size := len(p.buf.bytes); {
+	case n == size && int(p.class) < len(bufferSizes)-1:
+		p.class++
+	case n < size/8 && p.class > 0:
+		p.class--
+	}
+}
+
+// paced sleeps as the pacer said, unless that is over already.
+func (p *pump) paced(l *loop) (over bool) {
+	l.now = now()
+	if p.resume <= l.now {
 		return true
 	}
+	p.release()
+	l.sleep(p, p.resume)
+	return false
+}
+
+// rest ends a turn after which nothing is left to read.
+func (p *pump) rest(l *loop, moved int) {
+	p.release()
+	l.now = now()
+	if nap := p.stream.nap(l.now, moved, p.opposite().bytes.Load()); nap > 0 {
+		l.sleep(p, l.now+int64(nap))
+		return
+	}
+	p.state = waiting
+	l.listen(p.src)
+}
+
+// end passes the end of file on.
+func (p *pump) end() {
+	p.release()
+	p.state = ended
+	f := p.flow
+	if p.opposite().state != ended { // else closing does it
+		if err := unix.Shutdown(p.dst.fd, unix.SHUT_WR); err != nil {
+			f.finish(err)
+			return
+		}
+	}
+	f.ended()
+}
+
+func (p *pump) opposite() *pump {
+	if p == &p.flow.up {
+		return &p.flow.down
+	}
+	return &p.flow.up
+}
+
+// stop forgets what the pump was waiting for.
+func (p *pump) stop() {
+	p.release()
+	p.flow.loop.timers.remove(p)
+	p.state = ended
 }
 
 func (p *pump) release() {
 	if p.buf != nil {
-		p.flow.engine.buffers.Put(p.buf)
+		p.flow.loop.engine.buffers.put(p.buf)
 		p.buf = nil
 	}
 }
 
-// wake makes every wait on c return at once, without touching the socket.
-func wake(c *net.TCPConn) { _ = c.SetDeadline(time.Unix(1, 0)) }
+// now is a clock that never goes back, in nanoseconds.
+func now() int64 { return int64(time.Since(epoch)) }
+
+var epoch = time.Now()

@@ -1,0 +1,299 @@
+package relay
+
+import (
+	"sync"
+	"unsafe"
+
+	"golang.org/x/sys/unix"
+)
+
+// loop owns flows and gives their directions turns. What is not guarded by mu
+// belongs to its goroutine.
+type loop struct {
+	engine *Engine
+	epoll  int
+	wakeup int // eventfd
+
+	mu      sync.Mutex
+	flows   []*Flow // by slot; nil where free
+	free    []int32 // slots
+	last    uint32  // generation given last
+	aborts  []abort
+	closing bool
+
+	now    int64 // of the present round
+	timers timers
+	queue  []*pump // had their turn and want another
+	others []*pump // the same of the round before
+	events [256]unix.EpollEvent
+	// timeout of the wait going on, here because it must stay where it is.
+	timeout timespec
+	ready   []ready
+}
+
+// id names a flow to epoll. Slots are used again, generations are not: the
+// kernel may still tell of a socket that was closed while a child process,
+// not yet replaced by its program, held a copy.
+type id struct {
+	slot       int32
+	generation uint32
+}
+
+type abort struct {
+	flow  *Flow
+	cause error
+}
+
+type ready struct {
+	leg    *leg
+	events uint32
+}
+
+func newLoop(e *Engine) (*loop, error) {
+	l := &loop{engine: e}
+	var err error
+	if l.epoll, err = unix.EpollCreate1(unix.EPOLL_CLOEXEC); err != nil {
+		return nil, err
+	}
+	if l.wakeup, err = unix.Eventfd(0, unix.EFD_CLOEXEC|unix.EFD_NONBLOCK); err != nil {
+		unix.Close(l.epoll)
+		return nil, err
+	}
+	if err = l.control(unix.EPOLL_CTL_ADD, l.wakeup, unix.EPOLLIN|unix.EPOLLET, unix.EpollEvent{Fd: -1}); err != nil {
+		unix.Close(l.epoll)
+		unix.Close(l.wakeup)
+		return nil, err
+	}
+	return l, nil
+}
+
+// What epoll tells of a leg. Edge-triggered: a change is told once, so that a
+// direction that cannot do anything about it is not asked again and again.
+const (
+	told    = unix.EPOLLET
+	inward  = unix.EPOLLIN | unix.EPOLLRDHUP
+	outward = unix.EPOLLOUT
+)
+
+func (l *loop) control(op, fd int, events uint32, e unix.EpollEvent) error {
+	e.Events = events
+	return unix.EpollCtl(l.epoll, op, fd, &e)
+}
+
+func (f *Flow) event(g *leg) unix.EpollEvent {
+	side := f.id.slot << 1
+	if g == &f.server {
+		side |= 1
+	}
+	return unix.EpollEvent{Fd: side, Pad: int32(f.id.generation)}
+}
+
+// add takes a flow in. Both sockets are told to epoll before the loop can look
+// at either, since it may come to their end at once.
+func (l *loop) add(f *Flow) error {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.last++
+	f.id = id{int32(len(l.flows)), l.last}
+	if n := len(l.free); n > 0 {
+		f.id.slot, l.free = l.free[n-1], l.free[:n-1]
+	} else {
+		l.flows = append(l.flows, nil)
+	}
+	l.flows[f.id.slot] = f
+	for _, g := range []*leg{&f.client, &f.server} {
+		g.events = told | inward | outward
+		if err := l.control(unix.EPOLL_CTL_ADD, g.fd, g.events, f.event(g)); err != nil {
+			l.release(f)
+			return err
+		}
+	}
+	return nil
+}
+
+// release is called with mu held.
+func (l *loop) release(f *Flow) {
+	l.flows[f.id.slot] = nil
+	l.free = append(l.free, f.id.slot)
+}
+
+// remove closes a flow's sockets.
+func (l *loop) remove(f *Flow, reset bool) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.release(f)
+	for _, g := range []*leg{&f.client, &f.server} {
+		if reset {
+			g.reset()
+		} else {
+			g.close()
+		}
+	}
+}
+
+func (l *loop) appendFlows(to []*Flow) []*Flow {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for _, f := range l.flows {
+		if f != nil {
+			to = append(to, f)
+		}
+	}
+	return to
+}
+
+// abort asks the loop to end a flow.
+func (l *loop) abort(f *Flow, cause error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.flows[f.id.slot] == f {
+		l.aborts = append(l.aborts, abort{f, cause})
+		l.wake()
+	}
+}
+
+// stop ends the loop, which has no flows.
+func (l *loop) stop() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.closing = true
+	l.wake()
+}
+
+func (l *loop) wake() {
+	one := [8]byte{0: 1, 7: 1} // in either byte order more than 0
+	_, _ = unix.Write(l.wakeup, one[:])
+}
+
+// run is the loop.
+func (l *loop) run() {
+	for {
+		n := l.wait()
+		aborts, closing := l.resolve(n)
+		if closing {
+			unix.Close(l.wakeup)
+			unix.Close(l.epoll)
+			return
+		}
+		for _, a := range aborts {
+			a.flow.finish(a.cause)
+		}
+		l.now = now()
+		l.queue, l.others = l.others[:0], l.queue
+		for _, r := range l.ready {
+			l.tell(r)
+		}
+		for p := l.timers.due(l.now); p != nil; p = l.timers.due(l.now) {
+			p.turn(l)
+		}
+		for _, p := range l.others {
+			if p.state == queued {
+				p.turn(l)
+			}
+		}
+		clear(l.others)
+	}
+}
+
+// resolve finds the legs that events are about.
+func (l *loop) resolve(n int) (aborts []abort, closing bool) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	clear(l.ready)
+	l.ready = l.ready[:0]
+	for _, e := range l.events[:n] {
+		if e.Fd < 0 {
+			var count [8]byte
+			_, _ = unix.Read(l.wakeup, count[:])
+			continue
+		}
+		f := l.flows[e.Fd>>1]
+		if f == nil || f.id.generation != uint32(e.Pad) {
+			continue
+		}
+		g := &f.client
+		if e.Fd&1 != 0 {
+			g = &f.server
+		}
+		l.ready = append(l.ready, ready{g, e.Events})
+	}
+	aborts, l.aborts = l.aborts, nil
+	return aborts, l.closing
+}
+
+// tell gives turns to the directions that an event concerns.
+func (l *loop) tell(r ready) {
+	f := r.leg.flow
+	if f.over {
+		return
+	}
+	from, to := f.of(r.leg)
+	const trouble = unix.EPOLLERR | unix.EPOLLHUP
+	if to.state == stalled && r.events&(outward|trouble) != 0 {
+		to.turn(l)
+	}
+	if from.state == waiting && r.events&(inward|trouble) != 0 && !f.over {
+		from.turn(l)
+	}
+	// A leg that has nothing more to say can still fail.
+	if from.state == ended && r.events&unix.EPOLLERR != 0 && !f.over {
+		if err := r.leg.failure(); err != nil {
+			f.finish(err)
+		}
+	}
+}
+
+// sleep wakes p at the given time; until then nothing that src gets does.
+func (l *loop) sleep(p *pump, at int64) {
+	p.state = asleep
+	l.timers.add(p, at)
+	l.listen(p.src)
+}
+
+// listen has epoll tell what is waited for at a leg. Changing it makes epoll
+// look again, so nothing is missed.
+func (l *loop) listen(g *leg) {
+	from, to := g.flow.of(g)
+	events := uint32(told | inward | outward)
+	if from.state == asleep {
+		events = told
+		if to.state == stalled {
+			events |= outward
+		}
+	}
+	if events == g.events {
+		return
+	}
+	g.events = events
+	if err := l.control(unix.EPOLL_CTL_MOD, g.fd, events, g.flow.event(g)); err != nil {
+		g.flow.finish(err)
+	}
+}
+
+// wait returns how many events there are, when there are some or the first
+// timer is due.
+func (l *loop) wait() int {
+	// What does not wait, the scheduler need not know of.
+	l.timeout = timespec{}
+	n, _, _ := unix.RawSyscall6(unix.SYS_EPOLL_PWAIT2, uintptr(l.epoll), uintptr(unsafe.Pointer(&l.events)),
+		uintptr(len(l.events)), uintptr(unsafe.Pointer(&l.timeout)), 0, 0)
+	if int(n) > 0 {
+		return int(n)
+	}
+	if len(l.queue) > 0 {
+		return 0
+	}
+	timeout := &l.timeout
+	if len(l.timers) == 0 {
+		timeout = nil // for ever
+	} else {
+		d := max(0, l.timers[0].timer.at-now())
+		l.timeout = timespec{d / 1e9, d % 1e9}
+	}
+	n, _, _ = unix.Syscall6(unix.SYS_EPOLL_PWAIT2, uintptr(l.epoll), uintptr(unsafe.Pointer(&l.events)),
+		uintptr(len(l.events)), uintptr(unsafe.Pointer(timeout)), 0, 0)
+	return max(0, int(n)) // -1 with EINTR
+}
+
+// timespec has 64 bits a field on every machine, as epoll_pwait2 wants it.
+type timespec struct{ seconds, nanoseconds int64 }
