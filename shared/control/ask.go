@@ -1,9 +1,10 @@
 package control
 
 import (
-	"encoding/json"
 	"fmt"
 	"io"
+
+	"github.com/tandem-mptcp/tandem/shared/smalljson"
 )
 
 // Ask sends one request and decodes the answer into a T.
@@ -12,7 +13,7 @@ func Ask[T any](path string, words ...string) (answer T, err error) {
 	if err != nil {
 		return answer, err
 	}
-	if err := json.Unmarshal(raw, &answer); err != nil {
+	if err := smalljson.Unmarshal(raw, &answer); err != nil {
 		return answer, fmt.Errorf("the daemon answers something else than expected: %w", err)
 	}
 	return answer, nil
@@ -20,7 +21,10 @@ func Ask[T any](path string, words ...string) (answer T, err error) {
 
 // PrintJSON writes v for programs and people alike: indented, with a newline.
 func PrintJSON(w io.Writer, v any) error {
-	enc := json.NewEncoder(w)
-	enc.SetIndent("", "  ")
-	return enc.Encode(v)
+	text, err := smalljson.MarshalIndent(v)
+	if err != nil {
+		return err
+	}
+	_, err = w.Write(append(text, '\n'))
+	return err
 }

@@ -1,7 +1,6 @@
 package control
 
 import (
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -10,14 +9,17 @@ import (
 	"strings"
 	"syscall"
 	"time"
+
+	"github.com/tandem-mptcp/tandem/shared/smalljson"
 )
 
 // ErrNotRunning says that no daemon answers on the socket.
 var ErrNotRunning = errors.New("daemon is not running")
 
 // Call sends one request and returns the JSON answer.
-func Call(path string, words ...string) (json.RawMessage, error) {
-	c, err := net.DialTimeout("unix", path, exchangeTime)
+func Call(path string, words ...string) ([]byte, error) {
+	// Not net.Dial, which takes the whole DNS resolver along.
+	c, err := net.DialUnix("unix", nil, &net.UnixAddr{Name: path, Net: "unix"})
 	if errors.Is(err, os.ErrNotExist) || errors.Is(err, syscall.ECONNREFUSED) {
 		return nil, fmt.Errorf("%w (no answer on %q)", ErrNotRunning, path)
 	}
@@ -34,7 +36,7 @@ func Call(path string, words ...string) (json.RawMessage, error) {
 		return nil, err
 	}
 	var f failure
-	if json.Unmarshal(answer, &f) == nil && f.Error != "" {
+	if smalljson.Unmarshal(answer, &f) == nil && f.Error != "" {
 		return nil, errors.New(f.Error)
 	}
 	return answer, nil

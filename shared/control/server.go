@@ -3,7 +3,6 @@ package control
 import (
 	"bufio"
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -15,6 +14,8 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/tandem-mptcp/tandem/shared/smalljson"
 )
 
 // Handler answers one request. What it returns is sent as JSON; an error is
@@ -116,7 +117,11 @@ func (s *Server) exchange(c io.ReadWriter) {
 	if err != nil {
 		reply = failure{err.Error()}
 	}
-	_ = json.NewEncoder(c).Encode(reply)
+	text, err := smalljson.Marshal(reply)
+	if err != nil {
+		text, _ = smalljson.Marshal(failure{err.Error()})
+	}
+	_, _ = c.Write(append(text, '\n'))
 }
 
 type failure struct {

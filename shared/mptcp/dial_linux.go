@@ -15,6 +15,8 @@ import (
 
 // Dialer opens MPTCP connections. The zero value is ready for use.
 type Dialer struct {
+	// Plain asks for plain TCP, with all else the same.
+	Plain bool
 	// Device carries the first subflow (SO_BINDTODEVICE). Further subflows
 	// take the device of their endpoint.
 	Device string
@@ -57,6 +59,9 @@ type Dialer struct {
 func (d *Dialer) Dial(ctx context.Context, to netip.AddrPort, first []byte) (*net.TCPConn, error) {
 	conn, err := d.dial(ctx, to, first)
 	if err != nil {
+		if d.Plain {
+			return nil, fmt.Errorf("connection to %q: %w", to, err)
+		}
 		return nil, fmt.Errorf("mptcp connection to %q: %w", to, err)
 	}
 	return conn, nil
@@ -128,7 +133,11 @@ func (d *Dialer) start(to netip.AddrPort, first []byte) (_ *os.File, sent int, e
 // open returns a socket that has every option the SYN or the choice of route
 // depends on, bound if a source was asked for.
 func (d *Dialer) open(family int, synData bool) (int, error) {
-	fd, err := openSocket(family, unix.IPPROTO_MPTCP)
+	protocol := unix.IPPROTO_MPTCP
+	if d.Plain {
+		protocol = unix.IPPROTO_TCP
+	}
+	fd, err := openSocket(family, protocol)
 	if err != nil {
 		return -1, err
 	}

@@ -1,0 +1,12 @@
+// Package smalljson writes and reads JSON for the control socket, in a tenth
+// of the code of encoding/json: that package and what only it uses take 0.2 MB
+// of a router's program.
+//
+// It knows what status reports are made of: structs with json tags (name,
+// omitempty, "-", embedded structs), strings, numbers, booleans, slices,
+// arrays, maps with string keys, pointers, any, and types with MarshalText and
+// UnmarshalText such as time.Time and netip.Addr. Anything else is an error.
+// Where both can do it, the bytes are those of encoding/json without HTML
+// escapes; the tests compare the two. Reading differs in one thing: the case
+// of names counts.
+package smalljson
