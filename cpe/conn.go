@@ -3,7 +3,6 @@ package main
 import (
 	"context"
 	"errors"
-	"log/slog"
 	"net"
 	"net/netip"
 	"slices"
@@ -19,6 +18,7 @@ import (
 	"github.com/tandem-mptcp/tandem/cpe/ruleset"
 	"github.com/tandem-mptcp/tandem/cpe/upstream"
 	"github.com/tandem-mptcp/tandem/shared/convert"
+	"github.com/tandem-mptcp/tandem/shared/logline"
 	"github.com/tandem-mptcp/tandem/shared/mptcp"
 	"github.com/tandem-mptcp/tandem/shared/relay"
 )
@@ -77,7 +77,7 @@ type flow struct {
 	src, dst netip.AddrPort
 	first    *firstbytes.Buffer
 	started  time.Time
-	log      *slog.Logger
+	log      *logline.Logger
 }
 
 // serverError is the concentrator's word that the server itself cannot be

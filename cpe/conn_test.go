@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"errors"
 	"io"
-	"log/slog"
 	"testing"
 	"time"
 
@@ -14,6 +13,7 @@ import (
 	"github.com/tandem-mptcp/tandem/cpe/upstream"
 	"github.com/tandem-mptcp/tandem/shared/convert"
 	"github.com/tandem-mptcp/tandem/shared/credential"
+	"github.com/tandem-mptcp/tandem/shared/logline"
 )
 
 func TestVerdict(t *testing.T) {
@@ -36,7 +36,7 @@ func TestVerdict(t *testing.T) {
 		{"version", handshake.Answer{Kind: handshake.Broken, Code: convert.UnsupportedVersion}, false, false, true},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			c := &concentrator{Converter: upstream.NewConverter(slog.New(slog.NewTextHandler(io.Discard, nil)),
+			c := &concentrator{Converter: upstream.NewConverter(logline.New(io.Discard),
 				config.Concentrator{Name: "vm", Port: 5124}, credential.Key{}, 0, time.Second, func() []uplink.WAN { return nil })}
 			err := verdict(c, tt.answer)
 			if (err == nil) != (tt.answer.Kind == handshake.Accepted) {

@@ -3,18 +3,18 @@ package main
 import (
 	"context"
 	"errors"
-	"log/slog"
 	"net"
 	"sync"
 	"time"
 
 	"github.com/tandem-mptcp/tandem/cpe/intercept"
 	"github.com/tandem-mptcp/tandem/cpe/ruleset"
+	"github.com/tandem-mptcp/tandem/shared/logline"
 )
 
 // interception is the listeners and the nftables rules that feed them.
 type interception struct {
-	log       *slog.Logger
+	log       *logline.Logger
 	proxy     *proxy
 	listeners []*net.TCPListener
 
@@ -28,7 +28,7 @@ type interception struct {
 const nftTime = 30 * time.Second
 
 // newInterception opens the listeners, then lets the rules send to them.
-func newInterception(log *slog.Logger, p *proxy, first *settings) (*interception, error) {
+func newInterception(log *logline.Logger, p *proxy, first *settings) (*interception, error) {
 	listeners, err := intercept.Listen(first.config.Port, ruleset.MarkOwn)
 	if err != nil {
 		return nil, err

@@ -3,7 +3,6 @@ package main
 import (
 	"context"
 	"errors"
-	"log/slog"
 	"net"
 	"sync"
 	"sync/atomic"
@@ -15,13 +14,14 @@ import (
 	"github.com/tandem-mptcp/tandem/cpe/uplink"
 	"github.com/tandem-mptcp/tandem/cpe/upstream"
 	"github.com/tandem-mptcp/tandem/shared/account"
+	"github.com/tandem-mptcp/tandem/shared/logline"
 	"github.com/tandem-mptcp/tandem/shared/mptcp"
 	"github.com/tandem-mptcp/tandem/shared/relay"
 )
 
 // proxy carries the connections of LAN hosts; conn.go is what it does with one.
 type proxy struct {
-	log      *slog.Logger
+	log      *logline.Logger
 	settings atomic.Pointer[settings]
 	lines    *uplink.Tracker
 	flows    flows.Table
@@ -34,7 +34,7 @@ type proxy struct {
 	}
 }
 
-func newProxy(log *slog.Logger, lines *uplink.Tracker) *proxy {
+func newProxy(log *logline.Logger, lines *uplink.Tracker) *proxy {
 	p := &proxy{log: log, lines: lines, engine: relay.NewEngine()}
 	p.answers.New = func() any { return new([handshake.AnswerBuffer]byte) }
 	return p

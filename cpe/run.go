@@ -5,12 +5,12 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"log/slog"
 	"sync"
 
 	"github.com/tandem-mptcp/tandem/cpe/uplink"
 	"github.com/tandem-mptcp/tandem/shared/control"
 	"github.com/tandem-mptcp/tandem/shared/daemon"
+	"github.com/tandem-mptcp/tandem/shared/logline"
 	"github.com/tandem-mptcp/tandem/shared/mptcp"
 )
 
@@ -21,9 +21,8 @@ func run(o options, stderr io.Writer) error {
 	if err != nil {
 		return err
 	}
-	level := new(slog.LevelVar)
-	level.Set(cfg.LogLevel)
-	log := slog.New(slog.NewTextHandler(stderr, &slog.HandlerOptions{Level: level}))
+	log := logline.New(stderr)
+	log.SetLevel(cfg.LogLevel)
 	if !cfg.Enabled {
 		log.Info("disabled by the configuration: nothing to do", "hint", "uci set tandem.main.enabled=1")
 		return nil
@@ -44,7 +43,7 @@ func run(o options, stderr io.Writer) error {
 	p := newProxy(log, lines)
 	first := newSettings(log, cfg, secrets, nil, lines)
 	p.settings.Store(first)
-	d := &cpe{options: o, log: log, level: level, proxy: p}
+	d := &cpe{options: o, log: log, proxy: p}
 	defer func() { p.settings.Load().retire(nil) }()
 
 	interception, err := newInterception(log, p, first)
@@ -77,8 +76,7 @@ func run(o options, stderr io.Writer) error {
 // cpe is the running daemon as seen by signals and the control socket.
 type cpe struct {
 	options      options
-	log          *slog.Logger
-	level        *slog.LevelVar
+	log          *logline.Logger
 	proxy        *proxy
 	interception *interception
 	reloading    sync.Mutex
@@ -133,7 +131,7 @@ func (d *cpe) tryReload() error {
 	}
 	d.proxy.settings.Store(next)
 	old.retire(next)
-	d.level.Set(cfg.LogLevel)
+	d.log.SetLevel(cfg.LogLevel)
 	return nil
 }
 

@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"log/slog"
 	"reflect"
 	"slices"
 	"sync"
@@ -14,6 +13,7 @@ import (
 	"github.com/tandem-mptcp/tandem/cpe/uplink"
 	"github.com/tandem-mptcp/tandem/cpe/upstream"
 	"github.com/tandem-mptcp/tandem/shared/credential"
+	"github.com/tandem-mptcp/tandem/shared/logline"
 )
 
 // settings is one loaded configuration and what was made from it. It never
@@ -46,7 +46,7 @@ func (s *settings) firstBytesWait(port uint16) time.Duration {
 
 // newSettings makes settings from a configuration. Converters that old has
 // and cfg still names the same way are kept, with all they have learnt.
-func newSettings(log *slog.Logger, cfg *config.Config, keys map[credential.KeyID]credential.Key, old *settings, lines *uplink.Tracker) *settings {
+func newSettings(log *logline.Logger, cfg *config.Config, keys map[credential.KeyID]credential.Key, old *settings, lines *uplink.Tracker) *settings {
 	facts := lines.Facts()
 	s := &settings{config: cfg, facts: facts, policy: policy.New(cfg, facts), keys: keys}
 	for _, c := range cfg.Concentrators {
@@ -59,7 +59,7 @@ func newSettings(log *slog.Logger, cfg *config.Config, keys map[credential.KeyID
 	return s
 }
 
-func start(log *slog.Logger, c config.Concentrator, key credential.Key, timeout time.Duration, lines upstream.Lines) *concentrator {
+func start(log *logline.Logger, c config.Concentrator, key credential.Key, timeout time.Duration, lines upstream.Lines) *concentrator {
 	ctx, cancel := context.WithCancel(context.Background())
 	converter := upstream.NewConverter(log, c, key, ruleset.MarkOwn, timeout, lines)
 	var wg sync.WaitGroup

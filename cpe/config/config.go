@@ -1,13 +1,13 @@
 package config
 
 import (
-	"log/slog"
 	"net"
 	"net/netip"
 	"slices"
 	"time"
 
 	"github.com/tandem-mptcp/tandem/shared/credential"
+	"github.com/tandem-mptcp/tandem/shared/logline"
 )
 
 // Config is a valid configuration. Sections with "option enabled 0" were
@@ -22,7 +22,7 @@ type Config struct {
 	Port             uint16         // transparent listener, TCP, IPv4 and IPv6
 	ConnectTimeout   time.Duration  // how long a concentrator may take to answer
 	MaxFlows         int            // flows carried at a time; more go direct
-	LogLevel         slog.Level     // least level logged
+	LogLevel         logline.Level  // least level logged
 	Control          string         // path of the control socket
 	Concentrators    []Concentrator // order of preference
 	WANs             []WAN          // order of preference
@@ -147,7 +147,7 @@ func Default() Config {
 		Port:           5125,
 		ConnectTimeout: 700 * time.Millisecond,
 		MaxFlows:       4096,
-		LogLevel:       slog.LevelInfo,
+		LogLevel:       logline.Info,
 		Control:        "/var/run/tandem-cpe.sock",
 	}
 }

@@ -3,7 +3,6 @@ package config
 import (
 	"encoding/hex"
 	"fmt"
-	"log/slog"
 	"maps"
 	"net"
 	"net/netip"
@@ -14,6 +13,7 @@ import (
 	"time"
 
 	"github.com/tandem-mptcp/tandem/shared/credential"
+	"github.com/tandem-mptcp/tandem/shared/logline"
 )
 
 // parseBool reads what OpenWrt's config_get_bool reads.
@@ -39,12 +39,12 @@ func choice[T any](of map[string]T) func(string) (T, error) {
 	}
 }
 
-func logLevels() map[string]slog.Level {
-	return map[string]slog.Level{
-		"debug": slog.LevelDebug,
-		"info":  slog.LevelInfo,
-		"warn":  slog.LevelWarn,
-		"error": slog.LevelError,
+func logLevels() map[string]logline.Level {
+	return map[string]logline.Level{
+		"debug": logline.Debug,
+		"info":  logline.Info,
+		"warn":  logline.Warn,
+		"error": logline.Error,
 	}
 }
 

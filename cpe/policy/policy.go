@@ -3,6 +3,7 @@ package policy
 import (
 	"net/netip"
 	"slices"
+	"sort"
 
 	"github.com/tandem-mptcp/tandem/cpe/config"
 )
@@ -77,7 +78,7 @@ func New(c *config.Config, f Facts) *Policy {
 		own = append(own, far.Addresses...)
 	}
 	p.concentrators = newRanges(hostPrefixes(own))
-	slices.SortFunc(p.ports, func(a, b config.PortRange) int { return int(a.First) - int(b.First) })
+	sort.Slice(p.ports, func(i, j int) bool { return p.ports[i].First < p.ports[j].First })
 	return p
 }
 

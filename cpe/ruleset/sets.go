@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"net/netip"
 	"slices"
+	"sort"
 	"strings"
 
 	"github.com/tandem-mptcp/tandem/cpe/config"
@@ -71,11 +72,12 @@ func outermost(prefixes []netip.Prefix) (v4, v6 []string) {
 	for _, p := range prefixes {
 		sorted = append(sorted, p.Masked())
 	}
-	slices.SortFunc(sorted, func(a, b netip.Prefix) int {
-		if n := a.Addr().Compare(b.Addr()); n != 0 {
-			return n
+	sort.Slice(sorted, func(i, j int) bool {
+		a, b := sorted[i], sorted[j]
+		if a.Addr() != b.Addr() {
+			return a.Addr().Less(b.Addr())
 		}
-		return a.Bits() - b.Bits()
+		return a.Bits() < b.Bits()
 	})
 	var last netip.Prefix
 	for _, p := range sorted {
@@ -99,7 +101,7 @@ func outermost(prefixes []netip.Prefix) (v4, v6 []string) {
 // mergePorts sorts ranges and joins those that overlap.
 func mergePorts(ranges []config.PortRange) []string {
 	sorted := slices.Clone(ranges)
-	slices.SortFunc(sorted, func(a, b config.PortRange) int { return int(a.First) - int(b.First) })
+	sort.Slice(sorted, func(i, j int) bool { return sorted[i].First < sorted[j].First })
 	var merged []config.PortRange
 	for _, r := range sorted {
 		if n := len(merged); n > 0 && r.First <= merged[n-1].Last {

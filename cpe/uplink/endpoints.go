@@ -3,10 +3,10 @@ package uplink
 import (
 	"errors"
 	"fmt"
-	"log/slog"
 	"slices"
 
 	"github.com/tandem-mptcp/tandem/cpe/config"
+	"github.com/tandem-mptcp/tandem/shared/logline"
 	"github.com/tandem-mptcp/tandem/shared/mptcp"
 )
 
@@ -23,7 +23,7 @@ type PathManager interface {
 // is one per network namespace: entries on other devices are left alone.
 type endpoints struct {
 	pm     PathManager
-	log    *slog.Logger
+	log    *logline.Logger
 	before mptcp.Limits // to be restored
 	ours   []mptcp.Endpoint
 }

@@ -3,6 +3,7 @@ package uplink
 import (
 	"net/netip"
 	"slices"
+	"sort"
 
 	"github.com/vishvananda/netlink"
 	"golang.org/x/sys/unix"
@@ -29,8 +30,8 @@ func readFacts() (f policy.Facts, err error) {
 			f.OnLink = append(f.OnLink, netip.PrefixFrom(ip, ones).Masked())
 		}
 	}
-	slices.SortFunc(f.Local, netip.Addr.Compare)
-	slices.SortFunc(f.OnLink, func(a, b netip.Prefix) int { return a.Addr().Compare(b.Addr()) })
+	sort.Slice(f.Local, func(i, j int) bool { return f.Local[i].Less(f.Local[j]) })
+	sort.Slice(f.OnLink, func(i, j int) bool { return f.OnLink[i].Addr().Less(f.OnLink[j].Addr()) })
 	f.OnLink = slices.Compact(f.OnLink)
 	return f, nil
 }

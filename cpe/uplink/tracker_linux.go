@@ -4,10 +4,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"log/slog"
 	"net/netip"
 	"reflect"
 	"slices"
+	"sort"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -17,11 +17,12 @@ import (
 
 	"github.com/tandem-mptcp/tandem/cpe/config"
 	"github.com/tandem-mptcp/tandem/cpe/policy"
+	"github.com/tandem-mptcp/tandem/shared/logline"
 )
 
 // Tracker follows the lines.
 type Tracker struct {
-	log       *slog.Logger
+	log       *logline.Logger
 	endpoints *endpoints
 	wans      atomic.Pointer[[]WAN]
 	facts     atomic.Pointer[policy.Facts]
@@ -34,7 +35,7 @@ type Tracker struct {
 }
 
 // NewTracker looks at the lines once and sets the endpoints accordingly.
-func NewTracker(log *slog.Logger, pm PathManager, c *config.Config) (*Tracker, error) {
+func NewTracker(log *logline.Logger, pm PathManager, c *config.Config) (*Tracker, error) {
 	t := &Tracker{log: log, endpoints: &endpoints{pm: pm, log: log}, changed: make(chan struct{}, 1)}
 	if err := t.endpoints.open(); err != nil {
 		return nil, err
@@ -200,7 +201,7 @@ func (t *Tracker) refresh() error {
 	return nil
 }
 
-func logChanges(log *slog.Logger, old, wans []WAN) {
+func logChanges(log *logline.Logger, old, wans []WAN) {
 	for _, w := range wans {
 		i := slices.IndexFunc(old, func(o WAN) bool { return o.Name == w.Name })
 		if i < 0 || old[i].Up != w.Up || !slices.Equal(old[i].Addrs, w.Addrs) {
@@ -231,7 +232,7 @@ func look(c config.WAN) (WAN, error) {
 			w.Addrs = append(w.Addrs, ip)
 		}
 	}
-	slices.SortStableFunc(w.Addrs, func(a, b netip.Addr) int { return a.BitLen() - b.BitLen() })
+	sort.SliceStable(w.Addrs, func(i, j int) bool { return w.Addrs[i].BitLen() < w.Addrs[j].BitLen() })
 	switch {
 	case attrs.RawFlags&unix.IFF_UP == 0:
 		w.Reason = fmt.Sprintf("device %q is switched off", c.Device)

@@ -10,7 +10,6 @@ package upstream
 import (
 	"context"
 	"errors"
-	"log/slog"
 	"net/netip"
 	"sync"
 	"time"
@@ -18,6 +17,7 @@ import (
 	"github.com/tandem-mptcp/tandem/cpe/config"
 	"github.com/tandem-mptcp/tandem/cpe/uplink"
 	"github.com/tandem-mptcp/tandem/shared/credential"
+	"github.com/tandem-mptcp/tandem/shared/logline"
 )
 
 // Lines tells the access lines as they are now.
@@ -28,7 +28,7 @@ type Converter struct {
 	Name string
 	Port uint16
 
-	log     *slog.Logger
+	log     *logline.Logger
 	lines   Lines
 	timeout time.Duration
 	mark    uint32
@@ -51,7 +51,7 @@ type Converter struct {
 
 // NewConverter makes a converter that counts as working until shown otherwise.
 // key is the secret of c.Key; the zero Key leaves requests without a signature.
-func NewConverter(log *slog.Logger, c config.Concentrator, key credential.Key, mark uint32, timeout time.Duration, lines Lines) *Converter {
+func NewConverter(log *logline.Logger, c config.Concentrator, key credential.Key, mark uint32, timeout time.Duration, lines Lines) *Converter {
 	var signer *credential.Signer
 	if !key.IsZero() {
 		signer = &credential.Signer{Identity: credential.NewIdentity(c.Key, key)}

@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"log/slog"
 )
 
 // KeyLen is the length of a key in bytes.
@@ -73,9 +72,6 @@ func (k Key) String() string { return hidden }
 
 // Format does not show the key, whatever the verb.
 func (k Key) Format(f fmt.State, _ rune) { io.WriteString(f, hidden) }
-
-// LogValue does not show the key.
-func (k Key) LogValue() slog.Value { return slog.StringValue(hidden) }
 
 // MarshalText does not show the key: what stores it calls Reveal.
 func (k Key) MarshalText() ([]byte, error) { return []byte(hidden), nil }
