@@ -3,6 +3,7 @@ package smalljson
 import (
 	"bytes"
 	"encoding/json"
+	"math"
 	"net/netip"
 	"strings"
 	"testing"
@@ -102,7 +103,7 @@ func TestWrite(t *testing.T) {
 	when := time.Date(2026, 11, 24, 1, 2, 3, 4000, time.UTC)
 	for _, v := range []any{
 		nil, true, "", "a<b>&\"\\\b\f\n\r\t\x01\u2028\u2029 ü \U0001f600", "bad \xff\xfe utf-8",
-		0.0, -0.0, 1e21, 1e20, 1e-6, 1e-7, 1e-10, 123456.789, float32(1e-7), float32(3.4e38),
+		0.0, math.Copysign(0, -1), 1e21, 1e20, 1e-6, 1e-7, 1e-10, 123456.789, float32(1e-7), float32(3.4e38),
 		[]string(nil), []string{}, map[string]int(nil), map[string]any{}, []any{nil, 1, "x", []int{}, map[string]int{}},
 		when, &when, []*time.Time{&when, nil}, netip.MustParseAddr("2001:db8::1"), [0]int{},
 		struct {
