@@ -33,6 +33,7 @@ commands
   flows      list the connections it carries, with their subflows
   watch      the same, renewed every second until interrupted
   schema     print what the configuration may hold, as JSON, for programs
+  rpcd       answer the LuCI pages, as rpcd calls its plugins: list, or call METHOD
   version    print the version
 
 flags
@@ -59,13 +60,14 @@ type options struct {
 
 func command(args []string, stdout, stderr io.Writer) int {
 	var o options
+	if len(args) > 0 && args[0] == "rpcd" {
+		return rpcd(args[1:], os.Stdin, stdout, stderr)
+	}
 	line := "-"
 	return cli.Program{
 		Name: "tandem-cpe", Version: version, Usage: usage,
 		Flags: func(fs *flag.FlagSet) {
-			fs.StringVar(&o.configDir, "config", config.DefaultDir, "")
-			fs.StringVar(&o.keysDir, "keys", string(keys.DefaultFolder), "")
-			fs.StringVar(&o.controlPath, "control", "", "")
+			o.folders(fs)
 			fs.BoolVar(&o.json, "json", false, "")
 			fs.StringVar(&o.name, "name", "", "")
 			fs.BoolVar(&o.check, "check", false, "")
@@ -81,6 +83,13 @@ func command(args []string, stdout, stderr io.Writer) int {
 		},
 		Operand: map[string]*string{"join": &line},
 	}.Run(args, stdout, stderr)
+}
+
+// folders declares the flags that say where things are.
+func (o *options) folders(fs *flag.FlagSet) {
+	fs.StringVar(&o.configDir, "config", config.DefaultDir, "")
+	fs.StringVar(&o.keysDir, "keys", string(keys.DefaultFolder), "")
+	fs.StringVar(&o.controlPath, "control", "", "")
 }
 
 // load reads the configuration and the keys that it names.

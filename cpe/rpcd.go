@@ -1,0 +1,202 @@
+package main
+
+import (
+	"cmp"
+	"encoding/json"
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"os"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/tandem-mptcp/tandem/cpe/config"
+	"github.com/tandem-mptcp/tandem/shared/cli"
+	"github.com/tandem-mptcp/tandem/shared/control"
+	"github.com/tandem-mptcp/tandem/shared/pairing"
+)
+
+// This file is the other end of the LuCI pages: rpcd calls a plugin with "list"
+// or "call METHOD", arguments as JSON on standard input, and takes JSON from
+// standard output. The plugin (luci-app/root/usr/libexec/rpcd/luci.tandem) is
+// one exec of "tandem-cpe rpcd".
+
+// rpcArgs holds the arguments of all methods.
+type rpcArgs struct {
+	Max  int    `json:"max"`  // flows: how many at most
+	Line string `json:"line"` // join: the pairing line
+}
+
+// rpcFault is the answer of a method that failed. It is an answer, not an exit
+// status, because rpcd keeps nothing else for the page to show.
+type rpcFault struct {
+	Error string `json:"error"`
+	Kind  string `json:"kind"`           // not-running, no-answer or failed
+	Char  int    `json:"char,omitempty"` // join: the first character that is wrong, from 1 on
+}
+
+// rpcMethods are the signatures that rpcd checks arguments against.
+var rpcMethods = map[string]map[string]any{
+	"status":   {},
+	"flows":    {"max": 0},
+	"schema":   {},
+	"validate": {},
+	"progress": {},
+	"join":     {"line": "string"},
+	"check":    {},
+}
+
+// rpcFlow is a flow as the page shows it. The whole list would be three times
+// as long, and rpcd hands on messages of at most 1 MiB.
+type rpcFlow struct {
+	ID          uint64    `json:"id"`
+	Host        string    `json:"host"`
+	Destination string    `json:"destination"`
+	Age         int64     `json:"age"` // seconds
+	Mode        string    `json:"mode"`
+	MPTCP       bool      `json:"mptcp"`
+	Up          int64     `json:"up"`
+	Down        int64     `json:"down"`
+	WANs        []rpcLine `json:"wans"`
+}
+
+type rpcLine struct {
+	Name string `json:"name"`
+	Up   uint64 `json:"up"`
+	Down uint64 `json:"down"`
+}
+
+// Flows in one answer, if the page does not say and at most.
+const (
+	rpcFlows    = 200
+	rpcMaxFlows = 1000
+)
+
+// maxRPCArgs bounds what is read as arguments.
+const maxRPCArgs = 64 << 10
+
+// rpcd runs one call; args are those behind the word rpcd: "list", or "call" and
+// the method, then flags.
+func rpcd(args []string, stdin io.Reader, stdout, stderr io.Writer) int {
+	var o options
+	fs := flag.NewFlagSet("rpcd", flag.ContinueOnError)
+	fs.SetOutput(io.Discard)
+	o.folders(fs)
+	words := slices.IndexFunc(args, func(a string) bool { return strings.HasPrefix(a, "-") })
+	if words < 0 {
+		words = len(args)
+	}
+	if err := fs.Parse(args[words:]); err != nil || fs.NArg() > 0 {
+		args = nil
+	}
+	args = args[:min(words, len(args))]
+	switch {
+	case len(args) == 1 && args[0] == checking:
+		return o.runCheck()
+	case len(args) == 1 && args[0] == "list":
+		_ = control.PrintJSON(stdout, rpcMethods)
+		return cli.Done
+	case len(args) == 2 && args[0] == "call" && rpcMethods[args[1]] != nil:
+		answer, err := o.rpc(args[1], stdin)
+		if err != nil {
+			answer = newFault(err)
+		}
+		if err := json.NewEncoder(stdout).Encode(answer); err != nil {
+			fmt.Fprintln(stderr, "tandem-cpe:", err)
+			return cli.Failed
+		}
+		return cli.Done
+	}
+	fmt.Fprintln(stderr, "tandem-cpe rpcd: list, or call with a method that list shows")
+	return cli.Misused
+}
+
+func newFault(err error) rpcFault {
+	f := rpcFault{Error: err.Error(), Kind: "failed"}
+	var line *pairing.Error
+	switch {
+	case errors.Is(err, control.ErrNotRunning):
+		f.Kind = "not-running"
+	case errors.Is(err, os.ErrDeadlineExceeded):
+		f.Kind = "no-answer"
+	case errors.As(err, &line):
+		f.Error, f.Char = line.What, line.Char
+	}
+	return f
+}
+
+func (o options) rpc(method string, stdin io.Reader) (any, error) {
+	var args rpcArgs
+	text, err := io.ReadAll(io.LimitReader(stdin, maxRPCArgs))
+	if err != nil {
+		return nil, err
+	}
+	// What cannot be read is not quoted: it may hold a key.
+	if len(text) > 0 && json.Unmarshal(text, &args) != nil {
+		return nil, errors.New("the arguments are not what this method takes")
+	}
+	switch method {
+	case "status":
+		answer, err := control.Call(o.control(), "status")
+		if err == nil && !json.Valid(answer) {
+			err = errors.New("the daemon answers something else than expected: is its version another one?")
+		}
+		return answer, err
+	case "flows":
+		l, err := control.Ask[flowList](o.control(), "flows")
+		if err != nil {
+			return nil, err
+		}
+		return map[string]any{"total": l.Total, "flows": l.biggest(args.Max, time.Now())}, nil
+	case "schema":
+		return map[string]any{"version": version, "sections": config.Describe()}, nil
+	case "validate":
+		return o.verdict(), nil
+	case "join":
+		return o.join(args.Line, nil, lookUp)
+	case "check":
+		return struct{}{}, o.startCheck()
+	}
+	return o.progress()
+}
+
+// verdict says what the daemon makes of the configuration that is saved.
+func (o options) verdict() map[string]any {
+	if _, _, err := o.load(); err != nil {
+		return map[string]any{"valid": false, "reason": err.Error()}
+	}
+	return map[string]any{"valid": true}
+}
+
+// biggest returns the flows that carried most, the biggest first.
+func (l *flowList) biggest(limit int, now time.Time) []rpcFlow {
+	if limit <= 0 {
+		limit = rpcFlows
+	}
+	slices.SortStableFunc(l.Flows, func(a, b flowReport) int { return cmp.Compare(b.Up+b.Down, a.Up+a.Down) })
+	shown := []rpcFlow{}
+	for _, f := range l.Flows[:min(limit, rpcMaxFlows, len(l.Flows))] {
+		r := rpcFlow{
+			ID: f.ID, Host: f.Host, Destination: f.Destination, Age: int64(now.Sub(f.Started).Seconds()),
+			Mode: f.Mode, MPTCP: f.MPTCP, Up: f.Up, Down: f.Down, WANs: []rpcLine{},
+		}
+		for _, s := range f.Subflows {
+			r.add(s)
+		}
+		shown = append(shown, r)
+	}
+	return shown
+}
+
+// add counts a subflow's bytes for its line.
+func (f *rpcFlow) add(s subflowReport) {
+	i := slices.IndexFunc(f.WANs, func(l rpcLine) bool { return l.Name == s.WAN })
+	if i < 0 {
+		i = len(f.WANs)
+		f.WANs = append(f.WANs, rpcLine{Name: s.WAN})
+	}
+	f.WANs[i].Up += s.Up
+	f.WANs[i].Down += s.Down
+}

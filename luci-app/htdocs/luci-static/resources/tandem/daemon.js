@@ -1,0 +1,112 @@
+'use strict';
+'require baseclass';
+'require rpc';
+
+/*
+ * Asks tandem-cpe, by way of rpcd. What comes back may be missing, late, of
+ * another version or nonsense; nothing outside this file needs to know.
+ */
+
+const declare = (method, params) => rpc.declare({ object: 'luci.tandem', method, params, reject: true });
+const calls = {
+	status: declare('status'),
+	flows: declare('flows', [ 'max' ]),
+	schema: declare('schema'),
+	validate: declare('validate'),
+	join: declare('join', [ 'line' ]),
+	check: declare('check'),
+	progress: declare('progress'),
+};
+
+const isObject = x => x != null && typeof(x) == 'object' && !Array.isArray(x);
+const list = x => Array.isArray(x) ? x.filter(isObject) : [];
+const number = x => (typeof(x) == 'number' && isFinite(x) && x >= 0) ? x : null;
+const text = x => (typeof(x) == 'string') ? x.slice(0, 400) : '';
+const states = [ 'up', 'degraded', 'no-syn-data', 'no-mptcp', 'down' ];
+
+function line(w) {
+	const up = (w.up === true);
+	return {
+		name: text(w.name), device: text(w.device), role: text(w.role), metered: w.metered === true, up,
+		state: states.includes(w.state) ? w.state : (up ? 'up' : 'down'), reason: text(w.reason),
+		down: number(w.rate_down_bps), upload: number(w.rate_up_bps),
+		rtt: number(w.rtt_ms) || null, loss: number(w.loss), subflows: number(w.subflows),
+		quota: isObject(w.quota) && number(w.quota.limit_bytes) ? {
+			limit: w.quota.limit_bytes, used: number(w.quota.used_bytes) ?? 0, resets: text(w.quota.resets),
+			action: text(w.quota.action), state: text(w.quota.state),
+		} : null,
+	};
+}
+
+function concentrator(c) {
+	return {
+		name: text(c.name), up: c.up === true, active: c.active ?? c.up === true, reason: text(c.reason),
+		rtt: number(c.rtt_ms) || null, hits: number(c.zero_rtt?.hits), total: number(c.zero_rtt?.total),
+	};
+}
+
+function flow(f) {
+	return {
+		id: number(f.id), host: text(f.host), destination: text(f.destination), age: number(f.age) ?? 0,
+		mode: text(f.mode), mptcp: f.mptcp === true, up: number(f.up) ?? 0, down: number(f.down) ?? 0,
+		wans: list(f.wans).map(w => ({ name: text(w.name), up: number(w.up) ?? 0, down: number(w.down) ?? 0 })),
+	};
+}
+
+/* What an answer becomes; null is nonsense. */
+const shapes = {
+	status: a => Array.isArray(a.wans) && isObject(a.flows) ? {
+		version: text(a.version), lines: list(a.wans).map(line), concentrators: list(a.concentrators).map(concentrator),
+		open: number(a.flows.open) ?? 0, direct: number(a.flows.direct) ?? 0, accepted: number(a.flows.accepted) ?? 0,
+		mode: text(a.mode), configFault: text(a.config_error),
+	} : null,
+	flows: a => Array.isArray(a.flows) ? { total: number(a.total) ?? a.flows.length, flows: list(a.flows).map(flow) } : null,
+	schema: a => isObject(a.sections) ? a : null,
+	validate: a => typeof(a.valid) == 'boolean' ? a : null,
+	join: a => text(a.key) ? a : null,
+	check: a => a,
+	progress: a => typeof(a.running) == 'boolean' ? { running: a.running, output: typeof(a.output) == 'string' ? a.output : '', exit: number(a.exit) } : null,
+};
+
+const kinds = [ 'not-running', 'no-answer', 'nonsense', 'old', 'forbidden', 'failed' ];
+
+return baseclass.extend({
+	/*
+	 * ask resolves, always, to { data } or { fault: { kind, text, char } }.
+	 */
+	ask(method, ...args) {
+		return calls[method](...args).then(answer => {
+			if (!isObject(answer))
+				return { fault: { kind: 'nonsense' } };
+			if (typeof(answer.error) == 'string')
+				return { fault: {
+					kind: kinds.includes(answer.kind) ? answer.kind : 'failed',
+					text: text(answer.error), char: number(answer.char),
+				} };
+			const data = shapes[method](answer);
+			return data ? { data } : { fault: { kind: 'nonsense' } };
+		}, err => {
+			/* rpc says why in words only; its ubus codes are constants of the bus */
+			const code = +(/code (\d+)/.exec(err?.message)?.[1] ?? NaN);
+			const kind = { 2: 'nonsense', 3: 'old', 4: 'old', 6: 'forbidden' }[code] ?? 'no-answer';
+			return { fault: { kind, text: text(err?.message) } };
+		});
+	},
+
+	/* sentence says in words why there is no answer. */
+	sentence(fault) {
+		switch (fault.kind) {
+		case 'not-running':
+			return _('Tandem is not running. Connections go direct, over one line, until it is back.');
+		case 'nonsense':
+			return _('Tandem answered something that this page does not understand.');
+		case 'old':
+			return _('The Tandem daemon on this router is older than these pages, or is not installed: update the package tandem.');
+		case 'forbidden':
+			return _('Your user may not do this: it has no right to change Tandem.');
+		case 'failed':
+			return fault.text || _('Tandem could not do this.');
+		}
+		return _('The router does not answer in time. This page goes on trying.');
+	},
+});

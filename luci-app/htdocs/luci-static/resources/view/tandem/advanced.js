@@ -1,0 +1,134 @@
+'use strict';
+'require view';
+'require form';
+'require uci';
+'require tandem.daemon as daemon';
+'require tandem.values as values';
+
+/*
+ * What most never need. Each field stands here by name; its range, choices and
+ * default come from the daemon, and one that the daemon does not know is not
+ * shown.
+ */
+const fields = {
+	tandem: () => [
+		[ 'lan', _('LAN devices'), _('Devices whose hosts are served.') ],
+		[ 'on_failure', _('When no concentrator answers'), _('direct: connect without Tandem. refuse: end the connection.') ],
+		[ 'syn_data', _('Request in the first packet'), _('Carry the request in the SYN.') ],
+		[ 'first_data_wait', _('Wait for the first bytes'), _('Milliseconds that a host gets to speak, with the request in the first packet only.') ],
+		[ 'server_first_port', _('Ports where the server speaks first'), _('No such wait there.') ],
+		[ 'connect_timeout', _('Answer time of a concentrator'), _('Milliseconds; then the connection goes direct.') ],
+		[ 'max_flows', _('Connections at a time'), _('More go direct.') ],
+		[ 'quic', _('QUIC'), _('refuse makes browsers use TCP, which Tandem can carry over all lines.') ],
+		[ 'log_level', _('Log'), '' ],
+		[ 'port', _('Local port'), _('Of the transparent listener.') ],
+		[ 'control', _('Control socket'), '' ],
+	],
+	concentrator: () => [
+		[ 'enabled', _('Use'), '' ],
+		[ 'address', _('Addresses'), '' ],
+		[ 'port', _('Port'), '' ],
+		[ 'key', _('Name of the key'), _('Written by pairing. The key itself is in a file that is never shown.') ],
+	],
+	rule: () => [
+		[ 'enabled', _('Use'), '' ],
+		[ 'host', _('LAN host'), _('Address, network or MAC address.') ],
+		[ 'destination', _('Destination'), _('Address or network.') ],
+		[ 'port', _('Port'), _('One or a range.') ],
+		[ 'dscp', _('DSCP'), '' ],
+		[ 'mode', _('Lines'), '' ],
+		[ 'action', _('Action'), '' ],
+	],
+	bypass: () => [
+		[ 'destination', _('Destinations'), _('Servers by address or network.') ],
+		[ 'port', _('Ports'), _('Of servers, one or a range.') ],
+		[ 'host', _('LAN hosts'), _('By address, network or MAC address.') ],
+	],
+};
+
+/* field makes the form option of one row. */
+function field(s, [ name, title, description ], option) {
+	const kind = option.list ? form.DynamicList : option.kind == 'bool' ? form.Flag : option.kind == 'choice' ? form.ListValue : form.Value;
+	const o = s.option(kind, name, title, description);
+	const initial = option.default ?? [];
+
+	if (option.kind == 'choice') {
+		for (const choice of option.choices)
+			o.value(choice);
+		if (!initial.length)
+			o.optional = true;
+	}
+	if (option.kind == 'bool' || (option.kind == 'choice' && initial.length))
+		o.default = initial[0];
+	else {
+		o.placeholder = initial.join(', ');
+		o.optional = true;
+	}
+	if (option.kind == 'bool')
+		o.rmempty = (initial[0] != '1');
+
+	/* A list of too many values is refused at each of them. */
+	const one = values.validator(option);
+	o.validate = function(section_id, value) {
+		const all = (option.list && name == 'address') ? [].concat(this.formvalue(section_id) ?? []) : [];
+		return (all.length > option.max) ? _('At most %d.').format(option.max) : one(section_id, value);
+	};
+	return o;
+}
+
+return view.extend({
+	load() {
+		return Promise.all([ daemon.ask('schema'), uci.load('tandem') ]);
+	},
+
+	render([ schema ]) {
+		if (schema.fault)
+			return E('div', { 'class': 'tandem' }, [
+				E('h2', {}, _('Tandem: advanced')),
+				E('div', { 'class': 'alert-message warning', role: 'status' }, E('p', {}, daemon.sentence(schema.fault))),
+			]);
+
+		const known = schema.data.sections;
+		const m = new form.Map('tandem', _('Tandem: advanced'), _('Nothing here needs a change for Tandem to work. An empty field means the value shown in grey.'));
+		const fill = (s, type, more) => {
+			for (const row of fields[type]())
+				if (known[type]?.[row[0]])
+					more?.(field(s, row, known[type][row[0]]), row[0]);
+		};
+
+		if (!uci.get('tandem', 'main'))
+			uci.add('tandem', 'tandem', 'main');
+		fill(m.section(form.NamedSection, 'main', 'tandem', _('Daemon')), 'tandem');
+
+		const grid = (type, title, description) => {
+			const s = m.section(form.GridSection, type, title, description);
+			s.addremove = true;
+			s.sortable = true;
+			s.nodescriptions = true;
+			return s;
+		};
+
+		let s = grid('concentrator', _('Concentrators'), _('Tried in this order. Pair on the page Setup to add one with a key.'));
+		s.modaltitle = _('Concentrator');
+		fill(s, 'concentrator', (o, name) => {
+			if (name == 'key')
+				o.readonly = true;
+			if (name == 'address')
+				o.optional = false, o.rmempty = false;
+		});
+
+		if (known.rule) {
+			s = grid('rule', _('Rules'), _('The first that fits a connection decides.'));
+			s.anonymous = true;
+			s.modaltitle = _('Rule');
+			fill(s, 'rule');
+		}
+
+		s = grid('bypass', _('Never through Tandem'), _('Connections that go direct, over one line. Private networks always do.'));
+		s.anonymous = true;
+		s.modaltitle = _('Never through Tandem');
+		fill(s, 'bypass');
+
+		return m.render();
+	}
+});
