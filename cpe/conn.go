@@ -49,19 +49,25 @@ func (p *proxy) handle(ctx context.Context, lan *net.TCPConn) {
 		p.refuse(f, decision.Reason)
 		return
 	case policy.Relay:
-		for _, c := range s.concentrators {
-			if !c.Usable() {
-				continue
+		for tried := false; !tried; {
+			for _, c := range s.concentrators {
+				if !c.Usable() {
+					continue
+				}
+				switch err := p.relayThrough(ctx, c, s, f); {
+				case err == nil:
+					return
+				case errors.As(err, new(serverError)):
+					p.refuse(f, err.Error())
+					return
+				default:
+					f.log.Debug("not through this concentrator", "concentrator", c.Name, "dst", f.dst, "reason", err)
+				}
 			}
-			switch err := p.relayThrough(ctx, c, s, f); {
-			case err == nil:
-				return
-			case errors.As(err, new(serverError)):
-				p.refuse(f, err.Error())
-				return
-			default:
-				f.log.Debug("not through this concentrator", "concentrator", c.Name, "dst", f.dst, "reason", err)
-			}
+			// A reload meanwhile may have brought another key: the flow that was
+			// signed with the former one takes part.
+			next := p.settings.Load()
+			tried, s = slices.Equal(next.concentrators, s.concentrators), next
 		}
 		if s.config.OnFailure == config.FailRefuse {
 			p.refuse(f, "no concentrator is usable and on_failure is refuse")

@@ -37,7 +37,7 @@ func TestVerdict(t *testing.T) {
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			c := &concentrator{Converter: upstream.NewConverter(logline.New(io.Discard),
-				config.Concentrator{Name: "vm", Port: 5124}, credential.Key{}, 0, time.Second, func() []uplink.WAN { return nil })}
+				config.Concentrator{Name: "vm", Port: 5124}, nil, 0, time.Second, func() []uplink.WAN { return nil })}
 			err := verdict(c, tt.answer)
 			if (err == nil) != (tt.answer.Kind == handshake.Accepted) {
 				t.Errorf("error %v", err)

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bufio"
 	"context"
 	"errors"
 	"fmt"
@@ -149,13 +150,31 @@ func (o options) poke() string {
 // readLine reads the pairing line, "-" from stdin.
 func readLine(text string, stdin io.Reader) (pairing.Line, error) {
 	if text == "-" {
-		b, err := io.ReadAll(io.LimitReader(stdin, 4*int64(pairing.MaxLen)))
+		b, err := readInput(stdin)
 		if err != nil {
 			return pairing.Line{}, fmt.Errorf("read the pairing line: %w", err)
 		}
 		text = string(b)
 	}
 	return pairing.Parse(text)
+}
+
+// readInput reads all that stdin has, or from a terminal one line.
+func readInput(stdin io.Reader) ([]byte, error) {
+	in := io.LimitReader(stdin, 4*int64(pairing.MaxLen))
+	f, ok := stdin.(*os.File)
+	if !ok {
+		return io.ReadAll(in)
+	}
+	if fi, err := f.Stat(); err != nil || fi.Mode()&os.ModeCharDevice == 0 {
+		return io.ReadAll(in)
+	}
+	fmt.Fprint(os.Stderr, "Paste the tandem:// line and press Enter: ")
+	b, err := bufio.NewReader(in).ReadBytes('\n')
+	if err == io.EOF {
+		err = nil
+	}
+	return b, err
 }
 
 // maxLookUp is how many addresses of a host name are used, as many as a section

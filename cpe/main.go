@@ -24,9 +24,9 @@ const usage = `tandem-cpe: the router's end of the Tandem Multipath TCP proxy
 usage: tandem-cpe COMMAND [FLAGS]
 
 commands
-  join LINE  pair with a concentrator: LINE is the tandem:// line that its command
-             "client add" printed. "join -" reads it from standard input and is
-             the better way: the process list does not show it then
+  join       pair with a concentrator: asks for the tandem:// line that its command
+             "client add" printed, or reads it from standard input. "join LINE"
+             works too, but the process list shows the line, which is a secret
   run        serve until SIGTERM; SIGHUP reloads the configuration
   validate   check the configuration and say file, line and reason of an error
   status     ask the running daemon how it and the lines are

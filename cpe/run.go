@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"sync"
+	"time"
 
 	"github.com/tandem-mptcp/tandem/cpe/uplink"
 	"github.com/tandem-mptcp/tandem/shared/control"
@@ -46,6 +47,9 @@ func run(o options, stderr io.Writer) error {
 	d := &cpe{options: o, log: log, proxy: p}
 	defer func() { p.settings.Load().retire(nil) }()
 
+	// One question and its answer: then the clock is right before the first flow
+	// is signed, and flows do not wait for a concentrator that is not there.
+	first.awaitAnswers(time.Second)
 	interception, err := newInterception(log, p, first)
 	if err != nil {
 		return err

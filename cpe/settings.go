@@ -61,11 +61,27 @@ func newSettings(log *logline.Logger, cfg *config.Config, keys map[credential.Ke
 
 func start(log *logline.Logger, c config.Concentrator, key credential.Key, timeout time.Duration, lines upstream.Lines) *concentrator {
 	ctx, cancel := context.WithCancel(context.Background())
-	converter := upstream.NewConverter(log, c, key, ruleset.MarkOwn, timeout, lines)
+	var signer *credential.Signer
+	if !key.IsZero() {
+		signer = &credential.Signer{Identity: credential.NewIdentity(c.Key, key), Now: now()}
+	}
+	converter := upstream.NewConverter(log, c, signer, ruleset.MarkOwn, timeout, lines)
 	var wg sync.WaitGroup
 	wg.Add(1)
 	go func() { defer wg.Done(); converter.Run(ctx) }()
 	return &concentrator{Converter: converter, from: c, key: key, timeout: timeout, stop: func() { cancel(); wg.Wait() }}
+}
+
+// awaitAnswers waits until each concentrator was asked once, at most for limit.
+func (s *settings) awaitAnswers(limit time.Duration) {
+	expired := time.After(limit)
+	for _, c := range s.concentrators {
+		select {
+		case <-c.Asked():
+		case <-expired:
+			return
+		}
+	}
 }
 
 // find returns the converter made from the same section and key, nil if there is

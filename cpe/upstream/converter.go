@@ -47,20 +47,17 @@ type Converter struct {
 	until  time.Time     // not to be asked before (Errors 64 and 65)
 	probe  *probe        // running check, shared by all who want one
 	wakeUp chan struct{}
+	asked  chan struct{} // closed when the first check is over
 }
 
 // NewConverter makes a converter that counts as working until shown otherwise.
-// key is the secret of c.Key; the zero Key leaves requests without a signature.
-func NewConverter(log *logline.Logger, c config.Concentrator, key credential.Key, mark uint32, timeout time.Duration, lines Lines) *Converter {
-	var signer *credential.Signer
-	if !key.IsZero() {
-		signer = &credential.Signer{Identity: credential.NewIdentity(c.Key, key)}
-	}
+// signer has the secret of c.Key; nil leaves requests without a signature.
+func NewConverter(log *logline.Logger, c config.Concentrator, signer *credential.Signer, mark uint32, timeout time.Duration, lines Lines) *Converter {
 	return &Converter{
 		signer: signer,
 		Name:   c.Name, Port: c.Port, log: log.With("concentrator", c.Name), lines: lines,
 		timeout: timeout, mark: mark, synData: newSynData(),
-		addrs: c.Addresses, cookie: c.Cookie, wakeUp: make(chan struct{}, 1),
+		addrs: c.Addresses, cookie: c.Cookie, wakeUp: make(chan struct{}, 1), asked: make(chan struct{}),
 	}
 }
 
@@ -152,8 +149,17 @@ func (c *Converter) Fail(cause error, wait time.Duration) {
 // within 5 s is promised; a probe costs some 600 bytes on one line.
 const retryEvery = time.Second
 
-// Run asks a converter that is down whether it is back, until ctx ends.
+// Asked is closed when the first check of the converter is over.
+func (c *Converter) Asked() <-chan struct{} { return c.asked }
+
+// Run checks the converter once, before flows depend on it: that tells whether
+// it takes our key, and sets the clock. Then it asks a converter that is down
+// whether it is back, until ctx ends.
 func (c *Converter) Run(ctx context.Context) error {
+	if _, _, err := c.addr(); err == nil { // else a line comes first
+		_ = c.Verify(ctx)
+	}
+	close(c.asked)
 	for {
 		select {
 		case <-ctx.Done():

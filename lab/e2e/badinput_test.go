@@ -26,6 +26,7 @@ func TestBadInput(t *testing.T) {
 	t.Parallel()
 	o := fast()
 	o.Tables = "[limits]\nrequest_timeout = \"2s\"\n"
+	o.ByAddress = true
 	h := build(t, o)
 	ctx := within(t, 2*time.Minute)
 	before := descriptors(t, h.Concentrator.PID())

@@ -13,6 +13,7 @@ import (
 func TestComputedCookie(t *testing.T) {
 	t.Parallel()
 	o := sixty()
+	o.ByAddress = true
 	o.Tables = "[authorise]\ncookie = \"computed\"\n"
 	h := build(t, o)
 	ctx := within(t, 30*time.Second)

@@ -5,11 +5,13 @@ import (
 	"encoding/hex"
 	"errors"
 	"io"
+	"regexp"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/tandem-mptcp/tandem/lab/house"
+	"github.com/tandem-mptcp/tandem/shared/credential"
 )
 
 const synDataOn = "\toption syn_data 'on'\n"
@@ -23,7 +25,7 @@ func TestRequestInSYN(t *testing.T) {
 	o.CPE = synDataOn
 	h := build(t, o)
 	const hello = "GET / HTTP/1.1\r\nHost: lab\r\nConnection: close\r\n\r\n" // what FirstByte sends
-	const request = 4 + 20                                                   // header and Connect
+	const request = 4 + 20 + credential.Len                                  // header, Connect and Credential
 	captured := capture(t, h)
 	before := up(t, h)
 	const n = 5
@@ -33,8 +35,9 @@ func TestRequestInSYN(t *testing.T) {
 		}
 	}
 	after := up(t, h)
-	payload := "010622630a05005000000000000000000000ffffcb00710a" + hex.EncodeToString([]byte(hello))
-	if got := captured(); !strings.Contains(got, payload) {
+	payload := regexp.MustCompile("011122630a05005000000000000000000000ffffcb00710a" +
+		"c80b0100" + h.Key + "[0-9a-f]{64}" + hex.EncodeToString([]byte(hello)))
+	if got := captured(); !payload.MatchString(got) {
 		t.Errorf("captured SYN %s\ndoes not carry %s", got, payload)
 	}
 	if got, want := after.capable-before.capable, uint64(n); got != want {

@@ -10,19 +10,18 @@ import (
 func (h *House) concentratorFile() string { return filepath.Join(h.Dir, "concentrator.toml") }
 func (h *House) cpeDir() string           { return filepath.Join(h.Dir, "config") }
 
-// WriteConcentrator writes the concentrator's configuration: the lines' own
-// addresses are its client; top and tables are added.
+// WriteConcentrator writes the concentrator's configuration; top and tables are
+// added. With the option ByAddress the lines' own addresses are its client.
 func (h *House) WriteConcentrator(top, tables string) error {
+	if h.options.ByAddress {
+		tables = "[[client]]\nname = \"house\"\nsources = [\"198.51.100.0/24\", \"2001:db8::/32\"]\n\n" + tables
+	}
 	text := fmt.Sprintf(`listen = ["%s:5124", "[%s]:5124"]
 control = %q
 mark = 0x20000000
 state = %q
 advertise = ["%[1]s"]
 %[5]s
-
-[[client]]
-name = "house"
-sources = ["198.51.100.0/24", "2001:db8::/32"]
 
 %[6]s
 `, Concentrator4, Concentrator6, filepath.Join(h.Dir, "concentrator.sock"), filepath.Join(h.Dir, "state"), top, tables)
@@ -36,11 +35,14 @@ const (
 )
 
 // WriteCPE writes the CPE's UCI file: both lines, the concentrator, the LAN
-// hosts that bypass; main and sections are added.
+// hosts that bypass; main and sections are added. The concentrator's section
+// names the house's key as soon as it is paired; before, there is no section.
 func (h *House) WriteCPE(main, sections string) error {
 	var b strings.Builder
 	fmt.Fprintf(&b, "config tandem 'main'\n\toption enabled '1'\n\tlist lan 'lan'\n%s\n", main)
-	fmt.Fprintf(&b, "config concentrator 'vm'\n\tlist address '%s'\n\n", Concentrator4)
+	if h.options.ByAddress || h.Key != "" {
+		fmt.Fprintf(&b, "config concentrator '%s'\n\tlist address '%s'\n\toption key '%s'\n\n", Section, Concentrator4, h.Key)
+	}
 	for i, w := range h.Spec().WANs {
 		role := "secondary"
 		if i == 0 {

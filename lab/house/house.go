@@ -26,6 +26,12 @@ type Options struct {
 	CPESections  string // more sections
 	Concentrator string // more lines for the concentrator's TOML file, before its tables
 	Tables       string // more tables
+
+	// ByAddress makes the lines' addresses the concentrator's client instead of
+	// pairing the two by a key.
+	ByAddress bool
+	// CPEProgram is run instead of the tandem-cpe of Binaries.
+	CPEProgram string
 }
 
 // House is a running lab with both daemons.
@@ -34,6 +40,7 @@ type House struct {
 	Dir          string // configuration, sockets and logs
 	CPE          *Daemon
 	Concentrator *Daemon
+	Key          string // id of the key of the CPE; empty: it has none
 
 	options   Options
 	listeners []net.Listener
@@ -89,20 +96,29 @@ func Build(ctx context.Context, o Options) (*House, error) {
 	if err := h.StartConcentrator(ctx); err != nil {
 		return h, err
 	}
+	if !o.ByAddress {
+		line, err := h.AddClient(ctx, "house")
+		if err == nil {
+			err = h.Join(ctx, line)
+		}
+		if err != nil {
+			return h, err
+		}
+	}
 	return h, h.StartCPE(ctx)
 }
 
 // StartConcentrator starts the daemon and waits until it serves.
 func (h *House) StartConcentrator(ctx context.Context) (err error) {
 	h.Concentrator, err = start(ctx, h.Host("core"), filepath.Join(h.Dir, "concentrator"), h.logFile("concentrator"),
-		filepath.Join(h.options.Binaries, "tandem-concentrator"), "run", "--config", h.concentratorFile())
+		h.concentratorProgram(), "run", "--config", h.concentratorFile())
 	return err
 }
 
 // StartCPE starts the daemon and waits until it serves.
 func (h *House) StartCPE(ctx context.Context) (err error) {
 	h.CPE, err = start(ctx, h.Host("cpe"), filepath.Join(h.Dir, "cpe"), h.logFile("cpe"),
-		filepath.Join(h.options.Binaries, "tandem-cpe"), "run", "--config", h.cpeDir(), "--control", filepath.Join(h.Dir, "cpe.sock"))
+		append([]string{h.cpeProgram(), "run"}, h.cpeFlags()...)...)
 	return err
 }
 

@@ -12,7 +12,15 @@ import (
 // Status is what the CPE says of itself, as far as labs look at it.
 type Status struct {
 	Concentrators []struct {
-		Up      bool `json:"up"`
+		Up     bool   `json:"up"`
+		Reason string `json:"reason"`
+		Trust  struct {
+			Key           string `json:"key"`
+			ClockOffsetMS int64  `json:"clock_offset_ms"`
+			Proven        int64  `json:"proven_answers"`
+			Unproven      int64  `json:"unproven_answers"`
+			Retries       int64  `json:"clock_retries"`
+		} `json:"trust"`
 		SynData struct {
 			Tried    int64 `json:"tried"`
 			Acked    int64 `json:"acked"`
