@@ -45,8 +45,7 @@ func (h *House) AddClient(ctx context.Context, name string) (line string, err er
 
 // Join pairs the CPE by that line, as its user does.
 func (h *House) Join(ctx context.Context, line string) error {
-	args := append([]string{h.cpeProgram(), "join", "--name", Section, "--json"}, h.cpeFlags()...)
-	out, err := output(ctx, h.Host("cpe"), line+"\n", args)
+	out, err := h.CPECommand(ctx, line+"\n", "join", "--name", Section, "--json")
 	if err != nil {
 		return err
 	}
@@ -58,6 +57,12 @@ func (h *House) Join(ctx context.Context, line string) error {
 	}
 	h.Key = joined.Key
 	return nil
+}
+
+// CPECommand runs a command of tandem-cpe with that input and returns what it
+// prints.
+func (h *House) CPECommand(ctx context.Context, input string, args ...string) (string, error) {
+	return output(ctx, h.Host("cpe"), input, append(append([]string{h.cpeProgram()}, args...), h.cpeFlags()...))
 }
 
 // output runs a program with that input and returns its standard output.
