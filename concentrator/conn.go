@@ -25,7 +25,10 @@ import (
 //	4 answer      success, or the Error TLV that tells what happened
 //	5 relay       until both sides have ended
 //	6 account
-func (s *server) handle(ctx context.Context, cpe *net.TCPConn, entered *pendingConn) {
+//
+// A connection made in advance goes through 1 and 2 twice: its first message
+// parks it (parked.go), its second one is the request.
+func (s *server) handle(ctx context.Context, cpe *net.TCPConn, entered *pendingConn, parked bool) {
 	defer s.pending.leave(entered)
 	set := s.settings.Load()
 	source := entered.source
@@ -34,6 +37,10 @@ func (s *server) handle(ctx context.Context, cpe *net.TCPConn, entered *pendingC
 	r := s.requests.Get()
 	defer s.requests.Put(r)
 	if err := r.Read(cpe, time.Now().Add(set.config.Limits.RequestTimeout)); err != nil {
+		if parked && len(r.Bytes()) == 0 { // the CPE did not need it
+			cpe.Close()
+			return
+		}
 		s.malformed(ctx, cpe, source, set, r, err)
 		return
 	}
@@ -50,6 +57,10 @@ func (s *server) handle(ctx context.Context, cpe *net.TCPConn, entered *pendingC
 	s.pending.leave(entered) // it is a stranger no more
 	if proof.Key != nil {
 		s.front.Proven(household(source))
+	}
+	if _, hold := r.Message.Lookup(credential.TypeHold); hold && !r.Message.HasConnect {
+		s.hold(ctx, cpe, source, set, client, proof, len(r.Early()))
+		return
 	}
 	if !r.Message.HasConnect { // Info: a CPE asks whether we work
 		_ = s.answer(ctx, cpe, sign(proof, supported()))
@@ -72,7 +83,15 @@ func (s *server) handle(ctx context.Context, cpe *net.TCPConn, entered *pendingC
 
 	// 3 connect
 	account := s.ledger.Account(client.name)
-	server, binding, err := s.connect(ctx, set, client, dst, r.Early())
+	early := r.Early()
+	var later []byte
+	if parked {
+		// The CPE sends a request again when its parked connection ends without
+		// an answer. So the server hears nothing before the CPE has been
+		// answered: should this process die in between, nothing happens twice.
+		early, later = nil, early
+	}
+	server, binding, err := s.connect(ctx, set, client, dst, early)
 	if err != nil {
 		client.limits.Release(false)
 		account.Fail()
@@ -89,6 +108,14 @@ func (s *server) handle(ctx context.Context, cpe *net.TCPConn, entered *pendingC
 		_ = mptcp.Reset(cpe)
 		ended()
 		return
+	}
+	if len(later) > 0 {
+		if _, err := server.Write(later); err != nil {
+			_ = mptcp.Reset(server)
+			_ = mptcp.Reset(cpe)
+			ended()
+			return
+		}
 	}
 
 	// 5 relay

@@ -121,11 +121,16 @@ func (d *concentrator) serve(ctx context.Context, listeners []*net.TCPListener) 
 		wg.Add(1)
 		go func() { defer wg.Done(); d.server.accept(setups, a) }()
 	}
+	parked := background(func(ctx context.Context) error {
+		d.server.parking.run(ctx, d.server.parkTimeout, func(c *parkedConn) { d.server.resume(setups, c) })
+		return nil
+	})
 	<-ctx.Done()
 	for _, a := range acceptors {
 		a.Close()
 	}
 	wg.Wait()
+	parked()
 	timeout := d.server.settings.Load().config.Limits.DrainTimeout
 	service.Stopping(timeout)
 	d.log.Info("draining", "connections", d.server.engine.Active(), "timeout", timeout)

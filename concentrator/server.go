@@ -46,6 +46,7 @@ type server struct {
 	setups   sync.WaitGroup
 	front    *front.Front
 	pending  pendingConns
+	parking  *parking
 	counters struct {
 		accepted, turnedAway, relayed, refused, malformed, failed, overload atomic.Int64
 	}
@@ -56,9 +57,14 @@ func newServer(log *slog.Logger, cfg *config.Config, store clients.Store) (*serv
 	if err != nil {
 		return nil, err
 	}
+	parking, err := newParking()
+	if err != nil {
+		return nil, err
+	}
 	s := &server{
 		log: log, engine: relay.NewEngine(),
 		front:     front.New(cfg.Limits.FailuresPerMinute),
+		parking:   parking,
 		verifier:  credential.NewVerifier(cfg.Limits.MaxNonces),
 		keys:      keys{store},
 		admission: limits.NewAdmission(cfg.Limits.MaxConnections, cfg.Limits.MaxSetups),
@@ -84,7 +90,8 @@ func (s *server) accept(ctx context.Context, l *mptcp.Acceptor) error {
 			return nil
 		case err != nil:
 			// Out of descriptors, most likely: connections wait in the kernel
-			// until some have ended.
+			// until some have ended. What was made in advance can go first.
+			s.parking.makeRoom(s.parking.count()/4 + 1)
 			s.perPeer.Line(slog.LevelWarn, netip.Addr{}, "cannot accept connections", "err", err)
 			select {
 			case <-ctx.Done():
@@ -104,7 +111,7 @@ func (s *server) accept(ctx context.Context, l *mptcp.Acceptor) error {
 		s.setups.Add(1)
 		go func() {
 			defer s.setups.Done()
-			s.handle(ctx, cpe, entered)
+			s.handle(ctx, cpe, entered, false)
 		}()
 	}
 }

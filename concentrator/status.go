@@ -12,11 +12,12 @@ import (
 
 // report is what status shows; its JSON is for programs and keeps its names.
 type report struct {
-	Version  string `json:"version"`
-	PID      int    `json:"pid"`
-	Open     int    `json:"open"`
-	Pending  int    `json:"pending"`
-	Accepted int64  `json:"accepted"`
+	Version  string       `json:"version"`
+	PID      int          `json:"pid"`
+	Open     int          `json:"open"`
+	Pending  int          `json:"pending"`
+	Accepted int64        `json:"accepted"`
+	Parked   parkedReport `json:"parked"`
 	// TurnedAway are those of Accepted that were reset unread.
 	TurnedAway int64            `json:"turned_away"`
 	Relayed    int64            `json:"relayed"`
@@ -27,9 +28,21 @@ type report struct {
 	Clients    []account.Totals `json:"clients"`
 }
 
+// parkedReport is about connections made in advance.
+type parkedReport struct {
+	Now     int   `json:"now"`
+	Total   int64 `json:"total"`
+	Resumed int64 `json:"resumed"` // got their request, or ended by the CPE
+	Expired int64 `json:"expired"`
+	Shed    int64 `json:"shed"`    // closed to make room
+	Refused int64 `json:"refused"` // over a limit
+}
+
 func (d *concentrator) status() report {
 	s := d.server
+	k := s.parking
 	return report{
+		Parked:  parkedReport{k.count(), k.parked.Load(), k.resumed.Load(), k.expired.Load(), k.shed.Load(), k.full.Load()},
 		Version: version, PID: os.Getpid(), Open: s.engine.Active(), Pending: s.pending.count(),
 		Accepted: s.counters.accepted.Load(), Relayed: s.counters.relayed.Load(), Refused: s.counters.refused.Load(),
 		TurnedAway: s.counters.turnedAway.Load(),
@@ -53,8 +66,8 @@ func status(o options, stdout io.Writer) error {
 	}
 	w := tabwriter.NewWriter(stdout, 0, 0, 2, ' ', 0)
 	fmt.Fprintf(w, "tandem-concentrator %s, pid %d\n\n", r.Version, r.PID)
-	fmt.Fprintf(w, "connections: %d open, %d in set-up; %d accepted, %d turned away unread, %d relayed, %d refused, %d malformed, %d servers not reached, %d over limits\n",
-		r.Open, r.Pending, r.Accepted, r.TurnedAway, r.Relayed, r.Refused, r.Malformed, r.Failed, r.Overload)
+	fmt.Fprintf(w, "connections: %d open, %d in set-up, %d parked; %d accepted, %d turned away unread, %d relayed, %d refused, %d malformed, %d servers not reached, %d over limits\n",
+		r.Open, r.Pending, r.Parked.Now, r.Accepted, r.TurnedAway, r.Relayed, r.Refused, r.Malformed, r.Failed, r.Overload)
 	if len(r.Clients) > 0 {
 		fmt.Fprintln(w, "\nCLIENT\tFLOWS\tOPEN\tFAILED\tUP\tDOWN")
 	}

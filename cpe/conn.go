@@ -99,28 +99,13 @@ func (p *proxy) relayThrough(ctx context.Context, c *concentrator, s *settings, 
 		if err != nil {
 			return err
 		}
-		buf := p.answers.Get().(*[handshake.AnswerBuffer]byte)
-		err = func() error {
-			defer p.answers.Put(buf)
-			// 5 answer
-			answer, rest, err := c.Answer(ctx, up, attempt, buf[:])
-			if err != nil {
-				return err
-			}
-			isMPTCP := attempt.Learn(up)
-			if err := verdict(c, answer); err != nil {
-				return err
-			}
-			if _, err := f.lan.Write(rest); err != nil {
-				return serverError{err} // the LAN host is gone
-			}
-			// 6 relay
-			return p.join(c, f, up, attempt, isMPTCP)
-		}()
+		up, err = p.answer(ctx, c, f, up, attempt)
 		if err == nil {
 			return nil
 		}
-		_ = mptcp.Reset(up)
+		if up != nil {
+			_ = mptcp.Reset(up)
+		}
 		var again retry
 		if !errors.As(err, &again) || slices.Contains(before, again.Kind) {
 			return err
@@ -132,19 +117,24 @@ func (p *proxy) relayThrough(ctx context.Context, c *concentrator, s *settings, 
 // request takes the steps 3 and 4: when it returns, request and first bytes
 // are on their way.
 func (p *proxy) request(ctx context.Context, c *concentrator, s *settings, f *flow) (*net.TCPConn, *upstream.Attempt, error) {
-	attempt, err := c.Plan(s.config.SYNData == config.SYNDataOn)
+	var header [256]byte
+	if s.config.FirstByte.Warm() {
+		if attempt := c.Warm(); attempt != nil {
+			return nil, attempt, p.requestWarm(c, s, f, attempt, header[:0])
+		}
+	}
+	attempt, err := c.Plan(s.config.FirstByte == config.FirstByteSYN)
 	if err != nil {
 		return nil, nil, err
 	}
-	var header [256]byte
 	request, nonce, err := c.AppendConnect(header[:0], f.dst)
 	if err != nil {
 		return nil, nil, err
 	}
 	attempt.Nonce = nonce
 	if attempt.SynData {
-		if err := f.first.Wait(f.lan, s.firstBytesWait(f.dst.Port())); err != nil {
-			return nil, nil, serverError{err}
+		if err := p.waitFirst(s, f); err != nil {
+			return nil, nil, err
 		}
 	}
 	up, err := attempt.Open(ctx, f.first.With(request))
@@ -161,6 +151,56 @@ func (p *proxy) request(ctx context.Context, c *concentrator, s *settings, f *fl
 		return nil, nil, err
 	}
 	return up, attempt, nil
+}
+
+// requestWarm sends the request on a connection that was made in advance.
+// Should that fail, Answer repairs it.
+func (p *proxy) requestWarm(c *concentrator, s *settings, f *flow, attempt *upstream.Attempt, header []byte) error {
+	if err := p.waitFirst(s, f); err != nil {
+		attempt.Abandon()
+		return err
+	}
+	request, nonce, err := c.AppendConnect(header, f.dst)
+	if err != nil {
+		attempt.Abandon()
+		return err
+	}
+	attempt.Nonce = nonce
+	attempt.Send(f.first.With(request))
+	return nil
+}
+
+// waitFirst waits a moment for the LAN host's first bytes.
+func (p *proxy) waitFirst(s *settings, f *flow) error {
+	if err := f.first.Wait(f.lan, s.firstBytesWait(f.dst.Port())); err != nil {
+		return serverError{err}
+	}
+	return nil
+}
+
+// answer takes the steps 5 and 6: the concentrator's verdict, and the relay if
+// it is good. With an error it returns the connection that is still open, if
+// any.
+func (p *proxy) answer(ctx context.Context, c *concentrator, f *flow, up *net.TCPConn, attempt *upstream.Attempt) (*net.TCPConn, error) {
+	buf := p.answers.Get().(*[handshake.AnswerBuffer]byte)
+	defer p.answers.Put(buf)
+	// 5 answer
+	up, answer, rest, err := c.Answer(ctx, up, attempt, buf[:])
+	if errors.Is(err, upstream.ErrTaken) {
+		return nil, serverError{err} // going direct would send it twice
+	}
+	if err != nil {
+		return nil, err
+	}
+	isMPTCP := attempt.Learn(up)
+	if err := verdict(c, answer); err != nil {
+		return up, err
+	}
+	if _, err := f.lan.Write(rest); err != nil {
+		return up, serverError{err} // the LAN host is gone
+	}
+	// 6 relay
+	return up, p.join(c, f, up, attempt, isMPTCP)
 }
 
 // retry asks for the same request on a new connection, signed anew.

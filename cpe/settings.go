@@ -32,7 +32,18 @@ type concentrator struct {
 	from    config.Concentrator
 	key     credential.Key
 	timeout time.Duration
+	ready   readiness
 	stop    func()
+}
+
+// readiness is how many connections are to be made in advance.
+type readiness struct{ lowest, highest int }
+
+func readinessOf(cfg *config.Config) readiness {
+	if !cfg.FirstByte.Warm() {
+		return readiness{}
+	}
+	return readiness{cfg.WarmMin, cfg.WarmMax}
 }
 
 // firstBytesWait is how long a LAN host gets to speak before a SYN that could
@@ -50,26 +61,29 @@ func newSettings(log *logline.Logger, cfg *config.Config, keys map[credential.Ke
 	facts := lines.Facts()
 	s := &settings{config: cfg, facts: facts, policy: policy.New(cfg, facts), keys: keys}
 	for _, c := range cfg.Concentrators {
-		if kept := old.find(c, keys[c.Key], cfg.ConnectTimeout); kept != nil {
+		if kept := old.find(c, keys[c.Key], cfg.ConnectTimeout, readinessOf(cfg)); kept != nil {
 			s.concentrators = append(s.concentrators, kept)
 			continue
 		}
-		s.concentrators = append(s.concentrators, start(log, c, keys[c.Key], cfg.ConnectTimeout, lines.WANs))
+		s.concentrators = append(s.concentrators, start(log, c, keys[c.Key], cfg.ConnectTimeout, readinessOf(cfg), lines.WANs))
 	}
 	return s
 }
 
-func start(log *logline.Logger, c config.Concentrator, key credential.Key, timeout time.Duration, lines upstream.Lines) *concentrator {
+func start(log *logline.Logger, c config.Concentrator, key credential.Key, timeout time.Duration, ready readiness, lines upstream.Lines) *concentrator {
 	ctx, cancel := context.WithCancel(context.Background())
 	var signer *credential.Signer
 	if !key.IsZero() {
 		signer = &credential.Signer{Identity: credential.NewIdentity(c.Key, key), Now: now()}
 	}
 	converter := upstream.NewConverter(log, c, signer, ruleset.MarkOwn, timeout, lines)
+	if err := converter.KeepWarm(ready.lowest, ready.highest); err != nil {
+		log.Warn("no connections are made in advance", "concentrator", c.Name, "err", err)
+	}
 	var wg sync.WaitGroup
 	wg.Add(1)
 	go func() { defer wg.Done(); converter.Run(ctx) }()
-	return &concentrator{Converter: converter, from: c, key: key, timeout: timeout, stop: func() { cancel(); wg.Wait() }}
+	return &concentrator{Converter: converter, from: c, key: key, timeout: timeout, ready: ready, stop: func() { cancel(); wg.Wait() }}
 }
 
 // awaitAnswers waits until each concentrator was asked once, at most for limit.
@@ -86,12 +100,12 @@ func (s *settings) awaitAnswers(limit time.Duration) {
 
 // find returns the converter made from the same section and key, nil if there is
 // none.
-func (s *settings) find(c config.Concentrator, key credential.Key, timeout time.Duration) *concentrator {
+func (s *settings) find(c config.Concentrator, key credential.Key, timeout time.Duration, ready readiness) *concentrator {
 	if s == nil {
 		return nil
 	}
 	for _, have := range s.concentrators {
-		if reflect.DeepEqual(have.from, c) && have.key.Equal(key) && have.timeout == timeout {
+		if reflect.DeepEqual(have.from, c) && have.key.Equal(key) && have.timeout == timeout && have.ready == ready {
 			return have
 		}
 	}

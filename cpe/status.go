@@ -32,6 +32,7 @@ type concentratorReport struct {
 	RTT       float64                  `json:"rtt_ms"`          // of handshakes; 0: unknown
 	SynData   upstream.SynDataCounters `json:"syn_data"`
 	ZeroRTT   zeroRTTReport            `json:"zero_rtt"`
+	Warm      *warmReport              `json:"warm,omitempty"` // not there where none are made in advance
 }
 
 // zeroRTTReport is how often the request left without a handshake before it.
@@ -101,7 +102,7 @@ func (d *cpe) status() report {
 	}
 	active := false
 	for _, c := range d.proxy.settings.Load().concentrators {
-		cr := concentratorReport{Name: c.Name, Up: true, SynData: c.SynData(), RTT: milliseconds(c.RoundTrip())}
+		cr := concentratorReport{Name: c.Name, Up: true, SynData: c.SynData(), Warm: warmReportOf(c), RTT: milliseconds(c.RoundTrip())}
 		if err := c.Down(); err != nil {
 			cr.Up, cr.Reason = false, err.Error()
 		}

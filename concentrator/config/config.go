@@ -47,6 +47,9 @@ type Limits struct {
 	FailuresPerMinute   int           // requests from one source that are no client's, before it is turned away unread; 0: no limit
 	MaxSetups           int           // authorised, server has not answered yet
 	MaxNonces           int           // credentials remembered against replay
+	MaxParked           int           // made in advance by clients, waiting for a request
+	MaxParkedPerClient  int           // of these, from one client
+	ParkTimeout         time.Duration // after which a parked connection is closed
 	RequestTimeout      time.Duration // from accept to the last byte of the Convert message
 	ConnectTimeout      time.Duration // from the dial to the server's SYN+ACK
 	DrainTimeout        time.Duration // from SIGTERM until what is still open is cut
@@ -135,6 +138,9 @@ func defaults() *Config {
 			FailuresPerMinute:   60,
 			MaxSetups:           4096,
 			MaxNonces:           credential.DefaultCapacity,
+			MaxParked:           20_000,
+			MaxParkedPerClient:  256,
+			ParkTimeout:         30 * time.Minute,
 			RequestTimeout:      5 * time.Second,
 			ConnectTimeout:      30 * time.Second,
 			DrainTimeout:        30 * time.Second,

@@ -69,6 +69,7 @@ func TestGood(t *testing.T) {
 				BindingLog:    BindingLog{Destinations: true},
 				Log:           Log{Level: slog.LevelDebug},
 				Limits: Limits{MaxConnections: 1000, MaxPending: 10, MaxPendingPerSource: 5, MaxSetups: 20, MaxNonces: 5000,
+					MaxParked: 70, MaxParkedPerClient: 7, ParkTimeout: 5 * time.Minute,
 					RequestTimeout: 750 * time.Millisecond, ConnectTimeout: 10 * time.Second},
 				Connect: Connect{Sources: addrs("203.0.113.1", "203.0.113.2", "2001:db8:f::1")},
 				Authorise: Authorise{Cookie: CookieComputed, CookieLifetime: 10 * time.Minute,

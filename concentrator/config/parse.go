@@ -147,6 +147,9 @@ func (p *parser) limits(l *Limits, in *rawLimits) {
 	p.count(&l.MaxNonces, "limits.max_nonces", in.MaxNonces, 1024, 100_000_000)
 	p.duration(&l.RequestTimeout, "limits.request_timeout", in.RequestTimeout, 100*time.Millisecond, time.Minute)
 	p.duration(&l.ConnectTimeout, "limits.connect_timeout", in.ConnectTimeout, time.Second, 5*time.Minute)
+	p.count(&l.MaxParked, "limits.max_parked", in.MaxParked, 0, 10_000_000)
+	p.count(&l.MaxParkedPerClient, "limits.max_parked_per_client", in.MaxParkedPerClient, 0, 1_000_000)
+	p.duration(&l.ParkTimeout, "limits.park_timeout", in.ParkTimeout, time.Minute, 24*time.Hour)
 	p.duration(&l.DrainTimeout, "limits.drain_timeout", in.DrainTimeout, 0, time.Hour)
 }
 

@@ -32,6 +32,9 @@ type rawLimits struct {
 	MaxNonces           *int64  `toml:"max_nonces"`
 	RequestTimeout      *string `toml:"request_timeout"`
 	ConnectTimeout      *string `toml:"connect_timeout"`
+	MaxParked           *int64  `toml:"max_parked"`
+	MaxParkedPerClient  *int64  `toml:"max_parked_per_client"`
+	ParkTimeout         *string `toml:"park_timeout"`
 	DrainTimeout        *string `toml:"drain_timeout"`
 }
 

@@ -15,8 +15,9 @@ import (
 type Config struct {
 	Enabled          bool           // false: run nothing, touch nothing
 	LAN              []string       // devices whose hosts are served
-	SYNData          SYNData        // carry the request in the MPTCP SYN
-	FirstDataWait    time.Duration  // wait for a LAN host's first bytes, used with SYN data
+	FirstByte        FirstByte      // how a request reaches a concentrator
+	WarmMin, WarmMax int            // connections kept ready for flows to come, of each concentrator
+	FirstDataWait    time.Duration  // wait for a LAN host's first bytes
 	ServerFirstPorts []uint16       // no such wait for these, ascending
 	OnFailure        OnFailure      // what a flow gets when no concentrator answers
 	Port             uint16         // transparent listener, TCP, IPv4 and IPv6
@@ -29,14 +30,21 @@ type Config struct {
 	Bypass           Bypass         // what is never intercepted
 }
 
-// SYNData says whether the Convert request travels in the MPTCP SYN.
-type SYNData uint8
+// FirstByte says how a request travels to a concentrator.
+type FirstByte uint8
 
-// The values of option syn_data.
+// The values of option first_byte.
 const (
-	SYNDataOff SYNData = iota
-	SYNDataOn
+	// FirstByteAuto is the best that line and concentrator are known for: a
+	// warm connection if one is ready, else in the SYN, else plain.
+	FirstByteAuto  FirstByte = iota
+	FirstByteWarm            // on a connection made in advance; plain if none is ready
+	FirstByteSYN             // in the MPTCP SYN where that gets through
+	FirstBytePlain           // after the handshake
 )
+
+// Warm tells whether connections are to be made in advance.
+func (b FirstByte) Warm() bool { return b == FirstByteAuto || b == FirstByteWarm }
 
 // OnFailure says what becomes of a flow that no concentrator takes.
 type OnFailure uint8
@@ -110,6 +118,7 @@ const (
 	minTimeout       = 100 * time.Millisecond
 	maxTimeout       = 10 * time.Second
 	maxMaxFlows      = 1 << 20
+	maxWarm          = 256
 	maxDeviceName    = 15  // IFNAMSIZ less the final zero byte
 	maxSocketPath    = 107 // sun_path less the final zero byte
 
@@ -123,7 +132,9 @@ func Default() Config {
 	return Config{
 		Enabled:       false,
 		LAN:           []string{"br-lan"},
-		SYNData:       SYNDataOff,
+		FirstByte:     FirstByteAuto,
+		WarmMin:       2,
+		WarmMax:       64,
 		FirstDataWait: 5 * time.Millisecond,
 		ServerFirstPorts: []uint16{
 			21,   // FTP

@@ -119,6 +119,9 @@ func TestSample(t *testing.T) {
 
 	for _, kind := range []rawSection{&rawMain{}, &rawConcentrator{}, &rawWAN{}, &rawBypass{}} {
 		for option := range kind.fields() {
+			if option == "syn_data" { // still read, but replaced by first_byte
+				continue
+			}
 			if !regexp.MustCompile(`(?m)^[\t#]*(option|list) ` + option + ` '`).Match(text) {
 				t.Errorf("option %q is not in the sample", option)
 			}

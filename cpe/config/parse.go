@@ -26,7 +26,7 @@ func (r *rawFile) config(f *faults) *Config {
 func (r *rawMain) apply(f *faults, c *Config) {
 	take(f, &c.Enabled, r.enabled, parseBool)
 	takeList(f, &c.LAN, r.lan, parseDevice)
-	take(f, &c.SYNData, r.synData, choice(map[string]SYNData{"off": SYNDataOff, "on": SYNDataOn}))
+	r.applyFirstByte(f, c)
 	take(f, &c.FirstDataWait, r.firstDataWait, milliseconds(0, maxFirstDataWait))
 	takeList(f, &c.ServerFirstPorts, r.serverFirstPort, parsePort)
 	slices.Sort(c.ServerFirstPorts)
@@ -36,6 +36,28 @@ func (r *rawMain) apply(f *faults, c *Config) {
 	take(f, &c.MaxFlows, r.maxFlows, number(1, maxMaxFlows))
 	take(f, &c.LogLevel, r.logLevel, choice(logLevels()))
 	take(f, &c.Control, r.control, parseSocketPath)
+}
+
+// applyFirstByte reads first_byte, the size of the pool, and syn_data, which
+// first_byte replaced.
+func (r *rawMain) applyFirstByte(f *faults, c *Config) {
+	take(f, &c.FirstByte, r.synData, choice(map[string]FirstByte{"off": FirstBytePlain, "on": FirstByteSYN}))
+	if r.synData != nil && r.firstByte != nil {
+		f.add(r.synData.line, "option \"syn_data\": first_byte has replaced it: remove this line")
+	}
+	take(f, &c.FirstByte, r.firstByte, choice(map[string]FirstByte{
+		"auto": FirstByteAuto, "warm": FirstByteWarm, "syn": FirstByteSYN, "plain": FirstBytePlain}))
+	take(f, &c.WarmMin, r.warmMin, number(0, maxWarm))
+	take(f, &c.WarmMax, r.warmMax, number(0, maxWarm))
+	switch {
+	case c.WarmMin <= c.WarmMax:
+	case r.warmMax == nil:
+		c.WarmMax = c.WarmMin
+	case r.warmMin == nil:
+		c.WarmMin = c.WarmMax
+	default:
+		f.add(r.warmMin.line, "option \"warm_min\": %d is more than warm_max, %d", c.WarmMin, c.WarmMax)
+	}
 }
 
 func (r *rawFile) addConcentrators(f *faults, c *Config) {

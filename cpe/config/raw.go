@@ -45,15 +45,19 @@ type rawSection interface {
 
 type rawMain struct {
 	header
-	enabled, synData, firstDataWait, onFailure, port *value
-	connectTimeout, maxFlows, logLevel, control      *value
-	lan, serverFirstPort                             []value
+	enabled, firstByte, warmMin, warmMax, synData *value
+	firstDataWait, onFailure, port                *value
+	connectTimeout, maxFlows, logLevel, control   *value
+	lan, serverFirstPort                          []value
 }
 
 func (r *rawMain) fields() map[string]any {
 	return map[string]any{
 		"enabled":           &r.enabled,
 		"lan":               &r.lan,
+		"first_byte":        &r.firstByte,
+		"warm_min":          &r.warmMin,
+		"warm_max":          &r.warmMax,
 		"syn_data":          &r.synData,
 		"first_data_wait":   &r.firstDataWait,
 		"server_first_port": &r.serverFirstPort,

@@ -48,7 +48,10 @@ func Describe() Schema {
 		"tandem": {
 			"enabled":           one(kindBool, d.Enabled),
 			"lan":               list(kindDevice, d.LAN).upTo(maxDeviceName),
-			"syn_data":          choose("off", "off", "on"),
+			"first_byte":        choose("auto", "auto", "warm", "syn", "plain"),
+			"warm_min":          amount(0, maxWarm, d.WarmMin),
+			"warm_max":          amount(0, maxWarm, d.WarmMax),
+			"syn_data":          {Kind: kindChoice, Choices: []string{"off", "on"}}, // first_byte has replaced it
 			"first_data_wait":   amount(0, int(maxFirstDataWait.Milliseconds()), d.FirstDataWait.Milliseconds()),
 			"server_first_port": list(kindPort, d.ServerFirstPorts),
 			"on_failure":        choose("direct", "direct", "refuse"),

@@ -43,7 +43,7 @@ func (a Answer) Err() error {
 	case a.Kind == Unproven:
 		return ErrUnproven
 	case a.Kind == WrongTime:
-		return errWrongTime
+		return ErrWrongTime
 	}
 	return fmt.Errorf("concentrator answers %q (error %d)", a.Code, a.Code)
 }
@@ -52,7 +52,8 @@ func (a Answer) Err() error {
 // key.
 var ErrUnproven = errors.New("answers without proof: wrong key, or something in between answers")
 
-var errWrongTime = errors.New("this router's clock was too far off for the concentrator")
+// ErrWrongTime says that the clock has been set: ask again.
+var ErrWrongTime = errors.New("this router's clock was too far off for the concentrator")
 
 // AnswerBuffer is the size of buffer that ReadAnswer needs.
 const AnswerBuffer = 4096

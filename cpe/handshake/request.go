@@ -24,6 +24,13 @@ func AppendInfo(b []byte, cookie []byte, s *credential.Signer) ([]byte, credenti
 	return appendSigned(b, &m, s)
 }
 
+// AppendHold appends the request to park the connection for a Connect that
+// comes later. It is always signed: strangers may not park.
+func AppendHold(b []byte, s *credential.Signer) ([]byte, credential.Nonce, error) {
+	m := convert.Message{Info: true, Private: []convert.Raw{{Type: credential.TypeHold}}}
+	return appendSigned(b, &m, s)
+}
+
 // appendSigned is called anew for each connection: a request that is sent twice
 // with the same nonce is a replay.
 func appendSigned(b []byte, m *convert.Message, s *credential.Signer) ([]byte, credential.Nonce, error) {

@@ -59,16 +59,26 @@ func Render(c *config.Config, f policy.Facts, mode Mode) string {
 	// The kernel's resets for packets of subflows that are gone belong to no
 	// socket and carry no mark; they get it here, so that routing and other
 	// programs' rules treat them as the rest.
+	//
+	// A small window in our SYN: kernels take it, shifted as later ones are, for
+	// the window of the whole connection, and with data in the SYN they never
+	// shrink it, so that two subflows overrun us (docs/kernel-notes.md, 2.2).
 	b.WriteString("\tchain output {\n\t\ttype filter hook output priority mangle; policy accept;\n")
 	for _, ip := range families() {
 		fmt.Fprintf(&b, "\t\t%s daddr @concentrator%s tcp dport @concentrator_port tcp flags & rst != 0 meta mark & %#x == 0 meta mark set meta mark | %#x\n",
 			ip.keyword, ip.number, MarkMask, MarkOwn)
 		fmt.Fprintf(&b, "\t\t%s daddr @concentrator%s tcp dport @concentrator_port meta mark & %#x != %#x counter name unmarked\n",
 			ip.keyword, ip.number, MarkMask, MarkOwn)
+		fmt.Fprintf(&b, "\t\t%s daddr @concentrator%s tcp dport @concentrator_port tcp flags & (syn | ack) == syn tcp window set %d\n",
+			ip.keyword, ip.number, synWindow)
 	}
 	b.WriteString("\t}\n}\n")
 	return b.String()
 }
+
+// synWindow is in the SYNs of our own connections to a concentrator. Shifted by
+// the window scale it is as much as can come in the first round trip.
+const synWindow = 64
 
 // setMark leaves the bits of others alone.
 var setMark = fmt.Sprintf("meta mark set meta mark & %#x | %#x", 0xffffffff^uint32(MarkMask), MarkDeliver)

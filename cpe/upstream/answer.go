@@ -11,6 +11,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/tandem-mptcp/tandem/cpe/handshake"
+	"github.com/tandem-mptcp/tandem/shared/mptcp"
 )
 
 const (
@@ -22,41 +23,62 @@ const (
 	answerLimit = 2 * time.Minute
 )
 
-// Answer reads the converter's answer to the attempt's request. A slow answer is waited for as long as
-// the converter shows on other connections that it works; when it does not,
-// Answer gives up, so that the flow can go direct.
-func (c *Converter) Answer(ctx context.Context, conn *net.TCPConn, a *Attempt, buf []byte) (handshake.Answer, []byte, error) {
-	asked := time.Now()
-	for wait := max(patience, 3*c.RoundTrip()); ; wait = min(2*wait, 5*time.Second) {
-		since := time.Now()
-		err := waitReadable(conn, wait)
-		if err == nil {
-			break
-		}
-		if !errors.Is(err, os.ErrDeadlineExceeded) {
-			return handshake.Answer{}, nil, c.noAnswer(err)
-		}
-		if c.Heard().After(since) {
-			continue
-		}
-		if err := c.Verify(ctx); err != nil {
-			return handshake.Answer{}, nil, err
-		}
-		if time.Since(asked) > answerLimit {
-			return handshake.Answer{}, nil, c.noAnswer(err)
+// Answer reads the converter's answer to the attempt's request. It comes on
+// conn, or on another connection if conn was parked and had to be replaced;
+// what does not answer is closed.
+func (c *Converter) Answer(ctx context.Context, conn *net.TCPConn, a *Attempt, buf []byte) (*net.TCPConn, handshake.Answer, []byte, error) {
+	if a.warm != nil {
+		got := c.answerWarm(ctx, a, buf)
+		return got.conn, got.answer, got.rest, got.err
+	}
+	err := c.await(ctx, conn, time.Now(), nil)
+	if err == nil {
+		var answer handshake.Answer
+		var rest []byte
+		if answer, rest, err = c.readAnswer(conn, buf, a.Nonce); err == nil {
+			return conn, answer, rest, nil
 		}
 	}
-	_ = conn.SetReadDeadline(time.Now().Add(5 * time.Second))
-	answer, rest, err := c.read(conn, buf, a.Nonce)
-	_ = conn.SetReadDeadline(time.Time{})
-	if err != nil {
-		return answer, nil, c.noAnswer(err)
+	_ = mptcp.Reset(conn)
+	if errors.Is(err, errLost) {
+		err = c.noAnswer(err)
 	}
-	if answer.Kind != handshake.Unproven {
-		c.Alive()
-	}
-	return answer, rest, nil
+	return nil, handshake.Answer{}, nil, err
 }
+
+// await waits until an answer begins to arrive. A slow one is waited for as
+// long as the converter shows on other connections that it works; when it does
+// not, await gives up, so that the flow can go direct. errLost says that the
+// connection ended. The caller may have waited before: asked is when it began,
+// err how that ended.
+func (c *Converter) await(ctx context.Context, conn *net.TCPConn, asked time.Time, err error) error {
+	since := asked
+	for wait := c.patience(); ; wait = min(2*wait, 5*time.Second) {
+		if err == nil {
+			since = time.Now()
+			if err = waitReadable(conn, wait); err == nil {
+				return nil
+			}
+		}
+		switch {
+		case !errors.Is(err, os.ErrDeadlineExceeded):
+			return fmt.Errorf("%w: %w", errLost, err)
+		case ctx.Err() != nil:
+			return context.Cause(ctx)
+		case time.Since(asked) > answerLimit:
+			return fmt.Errorf("no answer within %s", answerLimit)
+		}
+		if !c.Heard().After(since) {
+			if err := c.Verify(ctx); err != nil {
+				return err
+			}
+		}
+		err = nil
+	}
+}
+
+// patience is how long an answer may take before anybody wonders.
+func (c *Converter) patience() time.Duration { return max(patience, 3*c.RoundTrip()) }
 
 // noAnswer books a connection that ended without an answer: the concentrator
 // went away in that moment, or turned us off without a word.

@@ -3,8 +3,8 @@
 // takes data in the SYN. That knowledge belongs to the (line, concentrator)
 // pair, so that what one connection learns the next one uses.
 //
-// Read converter.go (health), open.go (one connection), trust.go, probe.go,
-// syndata.go.
+// Read converter.go (health), open.go (one connection), warm.go (those made in
+// advance), repair.go (when they end too early), trust.go, probe.go, syndata.go.
 package upstream
 
 import (
@@ -12,10 +12,12 @@ import (
 	"errors"
 	"net/netip"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/tandem-mptcp/tandem/cpe/config"
 	"github.com/tandem-mptcp/tandem/cpe/uplink"
+	"github.com/tandem-mptcp/tandem/cpe/warm"
 	"github.com/tandem-mptcp/tandem/shared/credential"
 	"github.com/tandem-mptcp/tandem/shared/logline"
 )
@@ -35,6 +37,8 @@ type Converter struct {
 	synData *synData
 	signer  *credential.Signer // nil: requests are not signed
 	trust   trust
+	pool    *warm.Pool // nil: no connections are made in advance
+	repairs struct{ lost, hedged, made, taken atomic.Int64 }
 
 	zeroRTT zeroRTT
 
@@ -99,6 +103,9 @@ func (c *Converter) Alive() {
 	c.mu.Unlock()
 	if was != nil {
 		c.log.Info("concentrator answers again")
+		if c.pool != nil {
+			c.pool.Resume()
+		}
 	}
 }
 
@@ -153,13 +160,19 @@ const retryEvery = time.Second
 func (c *Converter) Asked() <-chan struct{} { return c.asked }
 
 // Run checks the converter once, before flows depend on it: that tells whether
-// it takes our key, and sets the clock. Then it asks a converter that is down
+// it takes our key, and sets the clock. Then it keeps the pool, and asks a converter that is down
 // whether it is back, until ctx ends.
 func (c *Converter) Run(ctx context.Context) error {
 	if _, _, err := c.addr(); err == nil { // else a line comes first
 		_ = c.Verify(ctx)
 	}
 	close(c.asked)
+	var wg sync.WaitGroup
+	defer wg.Wait()
+	if c.pool != nil {
+		wg.Add(1)
+		go func() { defer wg.Done(); _ = c.pool.Run(ctx) }()
+	}
 	for {
 		select {
 		case <-ctx.Done():

@@ -11,6 +11,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/tandem-mptcp/tandem/cpe/uplink"
+	"github.com/tandem-mptcp/tandem/cpe/warm"
 	"github.com/tandem-mptcp/tandem/shared/credential"
 	"github.com/tandem-mptcp/tandem/shared/mptcp"
 )
@@ -24,6 +25,10 @@ type Attempt struct {
 	converter *Converter
 	dialer    mptcp.Dialer
 	to        netip.AddrPort
+
+	warm   *warm.Conn // the parked connection it uses; nil: it makes its own
+	sent   []byte     // on it
+	failed error      // of sending
 }
 
 // Plan chooses the line and the way for the next connection. wantSynData is
@@ -84,7 +89,7 @@ func (a *Attempt) Open(ctx context.Context, request []byte) (*net.TCPConn, error
 func (a *Attempt) Learn(conn *net.TCPConn) (isMPTCP bool) {
 	isMPTCP, err := mptcp.IsMPTCP(conn)
 	if err != nil || !a.SynData {
-		a.converter.countZeroRTT(false)
+		a.converter.countZeroRTT(a.warm != nil)
 		return isMPTCP
 	}
 	acked, err := mptcp.SynDataAcked(conn)

@@ -14,9 +14,9 @@ import (
 	"github.com/tandem-mptcp/tandem/shared/credential"
 )
 
-const synDataOn = "\toption syn_data 'on'\n"
+const synDataOn = "\toption first_byte 'syn'\n"
 
-// TestRequestInSYN looks at the wire: with syn_data the MP_CAPABLE SYN carries
+// TestRequestInSYN looks at the wire: with first_byte syn the MP_CAPABLE SYN carries
 // header, Connect and the LAN host's first bytes, is acknowledged, and the
 // connection stays MPTCP.
 func TestRequestInSYN(t *testing.T) {

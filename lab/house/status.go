@@ -26,6 +26,7 @@ type Status struct {
 			Acked    int64 `json:"acked"`
 			FellBack int64 `json:"fell_back_to_tcp"`
 		} `json:"syn_data"`
+		Warm *Warm `json:"warm"`
 	} `json:"concentrators"`
 	Flows Flows `json:"flows"`
 }
@@ -62,6 +63,24 @@ func (h *House) ReloadCPE(ctx context.Context) error {
 		}
 	}
 	return nil
+}
+
+// Warm is what the CPE says of the connections it made in advance.
+type Warm struct {
+	Ready    int     `json:"ready"`
+	Opening  int     `json:"opening"`
+	Wanted   int     `json:"wanted"`
+	LifeS    int     `json:"life_s"`
+	Hits     int64   `json:"hits"`
+	Misses   int64   `json:"misses"`
+	HitRatio float64 `json:"hit_ratio"`
+	Made     int64   `json:"made"`
+	Failed   int64   `json:"failed"`
+	Lost     int64   `json:"lost"`
+	Stale    int64   `json:"stale"`
+	Shed     int64   `json:"shed"`
+	Repaired int64   `json:"repaired"`
+	Taken    int64   `json:"taken"`
 }
 
 // ConcentratorStatus is what the concentrator says of itself.

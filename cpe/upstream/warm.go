@@ -1,0 +1,188 @@
+package upstream
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/tandem-mptcp/tandem/cpe/handshake"
+	"github.com/tandem-mptcp/tandem/cpe/warm"
+	"github.com/tandem-mptcp/tandem/shared/convert"
+	"github.com/tandem-mptcp/tandem/shared/credential"
+	"github.com/tandem-mptcp/tandem/shared/mptcp"
+)
+
+// held is what is kept of a parked connection.
+type held struct {
+	attempt *Attempt
+	nonce   credential.Nonce // of the Hold, by which a later word is known
+}
+
+// KeepWarm makes the converter keep connections ready, from lowest to highest.
+// Without a key there are none: a concentrator parks for those only who prove
+// who they are. Call it before Run.
+func (c *Converter) KeepWarm(lowest, highest int) error {
+	if c.signer == nil || highest == 0 {
+		return nil
+	}
+	pool, err := warm.New(warm.Config{
+		Min: lowest, Max: highest,
+		Route: c.route, Open: c.openWarm, Alive: alive, Shed: c.wantsFewer,
+	})
+	c.pool = pool
+	return err
+}
+
+// Warm takes a connection that is ready for a request, nil if there is none.
+// Send is next.
+func (c *Converter) Warm() *Attempt {
+	if c.pool == nil {
+		return nil
+	}
+	conn := c.pool.Take()
+	if conn == nil {
+		return nil
+	}
+	a := *conn.Note.(*held).attempt
+	a.warm = conn
+	return &a
+}
+
+// Pool returns how the pool is; false: there is none.
+func (c *Converter) Pool() (warm.State, bool) {
+	if c.pool == nil {
+		return warm.State{}, false
+	}
+	return c.pool.State(), true
+}
+
+// route is what connections should be made over now.
+func (c *Converter) route() (warm.Route, bool) {
+	to, line, err := c.addr()
+	if err != nil {
+		return warm.Route{}, false
+	}
+	source, _ := line.Source(to.Addr())
+	return warm.Route{Line: line.Name, Source: source, To: to}, true
+}
+
+// openWarm connects and has the connection parked. The answer to the Hold is
+// what lets the kernel join the other lines.
+func (c *Converter) openWarm(ctx context.Context) (*warm.Conn, error) {
+	if err := c.Down(); err != nil {
+		return nil, err
+	}
+	attempt, err := c.Plan(false)
+	if err != nil {
+		return nil, err
+	}
+	conn, err := c.hold(ctx, attempt)
+	if errors.Is(err, handshake.ErrWrongTime) { // it is right now
+		conn, err = c.hold(ctx, attempt)
+	}
+	if err != nil && ctx.Err() == nil {
+		c.log.Debug("no connection made in advance", "wan", attempt.Line.Name, "reason", err)
+	}
+	return conn, err
+}
+
+// hold makes one parked connection as attempt says.
+func (c *Converter) hold(ctx context.Context, attempt *Attempt) (*warm.Conn, error) {
+	request, nonce, err := handshake.AppendHold(nil, c.signer)
+	if err != nil {
+		return nil, err
+	}
+	conn, err := attempt.Open(ctx, request)
+	if err != nil {
+		return nil, err
+	}
+	ready := false
+	defer func() {
+		if !ready {
+			conn.Close()
+		}
+	}()
+	stop := context.AfterFunc(ctx, func() { conn.Close() })
+	defer stop()
+	_ = conn.SetDeadline(time.Now().Add(max(c.timeout, 4*c.RoundTrip())))
+	if !attempt.SynData {
+		if _, err := conn.Write(request); err != nil {
+			return nil, err
+		}
+	}
+	answer, rest, err := c.read(conn, make([]byte, handshake.AnswerBuffer), nonce)
+	if err != nil {
+		return nil, fmt.Errorf("hold: %w", err)
+	}
+	if answer.Kind != handshake.Unproven {
+		c.Alive()
+	}
+	switch {
+	case answer.Kind == handshake.Busy:
+		return nil, &warm.ErrShed{Wait: answer.Wait, Err: answer.Err()}
+	case answer.Err() != nil:
+		return nil, answer.Err()
+	case len(rest) > 0:
+		return nil, errors.New("hold: the concentrator sent more than its answer")
+	}
+	if isMPTCP, err := mptcp.IsMPTCP(conn); err != nil || !isMPTCP {
+		return nil, mptcp.ErrNotMPTCP
+	}
+	_ = conn.SetDeadline(time.Time{})
+	ready = true
+	return &warm.Conn{
+		TCPConn: conn, Note: &held{attempt, nonce},
+		Route: warm.Route{Line: attempt.Line.Name, Source: attempt.dialer.Source, To: attempt.to},
+	}, nil
+}
+
+// alive tells whether a parked connection is still MPTCP and nothing came on
+// it, an end included.
+func alive(w *warm.Conn) bool {
+	isMPTCP, err := mptcp.IsMPTCP(w)
+	if err != nil || !isMPTCP {
+		return false
+	}
+	_, err = peek(w, make([]byte, 1))
+	return err == unix.EAGAIN
+}
+
+// wantsFewer reads what came on a parked connection: Error 64, proven, is the
+// concentrator's wish for fewer of them.
+func (c *Converter) wantsFewer(w *warm.Conn) (time.Duration, bool) {
+	buf := make([]byte, 64)
+	n, err := peek(w, buf)
+	if err != nil || n == 0 {
+		return 0, false
+	}
+	return c.saysFewer(buf[:n], w.Note.(*held).nonce)
+}
+
+func (c *Converter) saysFewer(b []byte, hold credential.Nonce) (time.Duration, bool) {
+	var m convert.Message
+	n, err := m.Parse(b, convert.FromConverter)
+	if err != nil || !m.HasError || m.Error.Code != convert.ResourceExceeded ||
+		c.signer.Check(b[:n], &m, hold) != credential.Proven {
+		return 0, false
+	}
+	wait, _ := m.Error.Wait()
+	return wait, true
+}
+
+// peek reads what is there without waiting and without taking it.
+func peek(w *warm.Conn, buf []byte) (n int, err error) {
+	raw, err := w.SyscallConn()
+	if err != nil {
+		return 0, err
+	}
+	cerr := raw.Control(func(fd uintptr) {
+		n, _, err = unix.Recvfrom(int(fd), buf, unix.MSG_PEEK|unix.MSG_DONTWAIT)
+	})
+	if cerr != nil {
+		return 0, cerr
+	}
+	return n, err
+}

@@ -1,0 +1,116 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"net"
+	"slices"
+	"time"
+
+	"github.com/tandem-mptcp/tandem/shared/mptcp"
+)
+
+// bigBuffer is what both daemons ask for.
+const bigBuffer = 8 << 20
+
+// overrun sends bulk over two subflows, with and without data in the SYN. What
+// the client's stack acknowledged and threw away is counted by
+// MPTcpExtNoDSSInWindow.
+func overrun(ctx context.Context, b *bench) error {
+	type variant struct {
+		name   string
+		window int // of the SYN, rewritten on the way out; 0: left alone
+		way
+		goodput []float64 // bit/s
+		drops   int64
+		joined  int
+	}
+	variants := []*variant{
+		{name: "no SYN data, kernel's buffer", way: way{gate: true}},
+		{name: "SYN data, kernel's buffer", way: way{synData: true, gate: true}},
+		{name: "SYN data, kernel's buffer, SYN window 64", window: 64, way: way{synData: true, gate: true}},
+		{name: "no SYN data, 8 MiB", way: way{gate: true, buffer: bigBuffer}},
+		{name: "SYN data, 8 MiB", way: way{synData: true, gate: true, buffer: bigBuffer}},
+		{name: "SYN data, 8 MiB, SYN window 64", window: 64, way: way{synData: true, gate: true, buffer: bigBuffer}},
+	}
+	for range b.rounds {
+		for _, v := range variants {
+			if err := b.rewriteWindow(ctx, v.window); err != nil {
+				return err
+			}
+			before := b.counter("NoDSSInWindow")
+			goodput, joined, err := b.bulk(ctx, v.way)
+			if err != nil {
+				return fmt.Errorf("%s: %w", v.name, err)
+			}
+			v.goodput = append(v.goodput, goodput)
+			v.drops += b.counter("NoDSSInWindow") - before
+			if joined {
+				v.joined++
+			}
+		}
+	}
+	for _, v := range variants {
+		slices.Sort(v.goodput)
+		fmt.Printf("  %-42s %6.1f Mbit/s (median of %d, %.1f to %.1f), %d with two subflows, NoDSSInWindow %d\n", v.name,
+			v.goodput[len(v.goodput)/2]/1e6, len(v.goodput), v.goodput[0]/1e6, v.goodput[len(v.goodput)-1]/1e6, v.joined, v.drops)
+	}
+	return b.rewriteWindow(ctx, 0)
+}
+
+// bulk fetches o.bytes and returns the goodput, counted from the connection's
+// first packet on.
+func (b *bench) bulk(ctx context.Context, w way) (goodput float64, joined bool, err error) {
+	l, err := b.listen(w, func(c *net.TCPConn) {
+		_, _ = io.CopyN(c, zeros{}, b.bytes)
+	})
+	if err != nil {
+		return 0, false, err
+	}
+	defer l.Close()
+	begin := time.Now()
+	c, err := b.dial(ctx, w)
+	if err != nil {
+		return 0, false, err
+	}
+	defer c.Close()
+	limit := 20*time.Second + 10*time.Duration(float64(b.bytes)*8/float64(b.rate)*float64(time.Second))
+	deadline(c, limit)
+	n, err := io.CopyN(io.Discard, onlyReader{c}, b.bytes-1)
+	if info, ierr := mptcp.Inspect(c); ierr == nil {
+		joined = info.ExtraSubflows > 0
+	}
+	if err != nil && n == 0 {
+		return 0, joined, err
+	}
+	return float64(n) * 8 / time.Since(begin).Seconds(), joined, nil
+}
+
+// rewriteWindow sets the window field of the SYNs that cpe sends.
+func (b *bench) rewriteWindow(ctx context.Context, window int) error {
+	rules := "table inet window\ndelete table inet window\n"
+	if window > 0 {
+		rules += fmt.Sprintf(`table inet window {
+	chain out {
+		type filter hook output priority mangle;
+		tcp dport 5124 tcp flags & (syn | ack) == syn tcp window set %d;
+	}
+}
+`, window)
+	}
+	return b.nft(ctx, "cpe", rules)
+}
+
+func (b *bench) nft(ctx context.Context, host, rules string) error {
+	_, err := b.Host(host).Run(ctx, "nft", rules)
+	return err
+}
+
+type zeros struct{}
+
+func (zeros) Read(p []byte) (int, error) { clear(p); return len(p), nil }
+
+// onlyReader hides that a connection can do more, so that it is read as a
+// program would.
+type onlyReader struct{ io.Reader }
