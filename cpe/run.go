@@ -8,6 +8,9 @@ import (
 	"sync"
 	"time"
 
+	"golang.org/x/sys/unix"
+
+	"github.com/tandem-mptcp/tandem/cpe/privilege"
 	"github.com/tandem-mptcp/tandem/cpe/uplink"
 	"github.com/tandem-mptcp/tandem/shared/control"
 	"github.com/tandem-mptcp/tandem/shared/daemon"
@@ -32,6 +35,11 @@ func run(o options, stderr io.Writer) error {
 		cfg.Control = o.controlPath
 	}
 
+	if err := dropPrivileges(cfg.Port); errors.Is(err, privilege.ErrMissing) {
+		return err
+	} else if err != nil {
+		log.Warn("privileges that are not needed could not be given up", "err", err)
+	}
 	pm, err := mptcp.Open()
 	if err != nil {
 		return fmt.Errorf("this kernel offers no MPTCP path manager (OpenWrt 24.10 or newer has it): %w", err)
@@ -75,6 +83,15 @@ func run(o options, stderr io.Writer) error {
 	n := p.engine.Drain(ended)
 	log.Info("stopped", "ended_flows", n)
 	return err
+}
+
+// dropPrivileges keeps what the work takes: CAP_NET_ADMIN, and where the
+// listener's port is a privileged one the right to it.
+func dropPrivileges(port uint16) error {
+	if port < 1024 {
+		return privilege.Drop(unix.CAP_NET_BIND_SERVICE)
+	}
+	return privilege.Drop()
 }
 
 // cpe is the running daemon as seen by signals and the control socket.

@@ -10,6 +10,7 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"slices"
 	"syscall"
 	"time"
 
@@ -41,6 +42,9 @@ type House struct {
 	CPE          *Daemon
 	Concentrator *Daemon
 	Key          string // id of the key of the CPE; empty: it has none
+	// CPEUnder is a program with its arguments that starts the CPE's daemon, such
+	// as setpriv; empty: it is started directly, as root.
+	CPEUnder []string
 
 	options   Options
 	listeners []net.Listener
@@ -118,7 +122,7 @@ func (h *House) StartConcentrator(ctx context.Context) (err error) {
 // StartCPE starts the daemon and waits until it serves.
 func (h *House) StartCPE(ctx context.Context) (err error) {
 	h.CPE, err = start(ctx, h.Host("cpe"), filepath.Join(h.Dir, "cpe"), h.logFile("cpe"),
-		append([]string{h.cpeProgram(), "run"}, h.cpeFlags()...)...)
+		slices.Concat(h.CPEUnder, []string{h.cpeProgram(), "run"}, h.cpeFlags())...)
 	return err
 }
 
