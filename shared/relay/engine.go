@@ -99,7 +99,7 @@ func (e *Engine) Close() {
 func (e *Engine) loop() (*loop, error) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	for len(e.loops) < runtime.GOMAXPROCS(0) {
+	for len(e.loops) < processors() {
 		l, err := newLoop(e)
 		if err != nil {
 			return nil, fmt.Errorf("start the relay: %w", err)
@@ -109,3 +109,11 @@ func (e *Engine) loop() (*loop, error) {
 	}
 	return e.loops[e.next.Add(1)%uint32(len(e.loops))], nil
 }
+
+// processors is how many loops there are. Each may keep one of the scheduler's
+// processors while it naps, so there are as many again for all other work.
+var processors = sync.OnceValue(func() int {
+	n := runtime.GOMAXPROCS(0)
+	runtime.GOMAXPROCS(2 * n)
+	return n
+})

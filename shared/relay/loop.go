@@ -1,7 +1,10 @@
 package relay
 
 import (
+	"os"
 	"sync"
+	"syscall"
+	"time"
 	"unsafe"
 
 	"golang.org/x/sys/unix"
@@ -12,7 +15,8 @@ import (
 type loop struct {
 	engine *Engine
 	epoll  int
-	wakeup int // eventfd
+	file   *os.File // of epoll, through which the runtime's poller knows it
+	waiter syscall.RawConn
 
 	mu      sync.Mutex
 	flows   []*Flow // by slot; nil where free
@@ -25,10 +29,13 @@ type loop struct {
 	timers timers
 	queue  []*pump // had their turn and want another
 	others []*pump // the same of the round before
+	ready  []ready
 	events [256]unix.EpollEvent
-	// timeout of the wait going on, here because it must stay where it is.
+	found  int                // of events
+	look   func(uintptr) bool // polls without waiting
+	alarm  int64              // when the runtime's poller is to end the wait; 0: never
+	// timeout of a poll; here because it must stay where it is.
 	timeout timespec
-	ready   []ready
 }
 
 // id names a flow to epoll. Slots are used again, generations are not: the
@@ -50,18 +57,18 @@ type ready struct {
 }
 
 func newLoop(e *Engine) (*loop, error) {
-	l := &loop{engine: e}
-	var err error
-	if l.epoll, err = unix.EpollCreate1(unix.EPOLL_CLOEXEC); err != nil {
+	fd, err := unix.EpollCreate1(unix.EPOLL_CLOEXEC)
+	if err != nil {
 		return nil, err
 	}
-	if l.wakeup, err = unix.Eventfd(0, unix.EFD_CLOEXEC|unix.EFD_NONBLOCK); err != nil {
-		unix.Close(l.epoll)
+	if err := unix.SetNonblock(fd, true); err != nil { // else the poller would not take it
+		unix.Close(fd)
 		return nil, err
 	}
-	if err = l.control(unix.EPOLL_CTL_ADD, l.wakeup, unix.EPOLLIN|unix.EPOLLET, unix.EpollEvent{Fd: -1}); err != nil {
-		unix.Close(l.epoll)
-		unix.Close(l.wakeup)
+	l := &loop{engine: e, epoll: fd, file: os.NewFile(uintptr(fd), "relay")}
+	l.look = func(uintptr) bool { return l.poll(0) }
+	if l.waiter, err = l.file.SyscallConn(); err != nil {
+		l.file.Close()
 		return nil, err
 	}
 	return l, nil
@@ -160,19 +167,16 @@ func (l *loop) stop() {
 	l.wake()
 }
 
-func (l *loop) wake() {
-	one := [8]byte{0: 1, 7: 1} // in either byte order more than 0
-	_, _ = unix.Write(l.wakeup, one[:])
-}
+// wake ends a wait that goes on or is about to begin; called with mu held.
+func (l *loop) wake() { _ = l.file.SetReadDeadline(time.Unix(1, 0)) }
 
 // run is the loop.
 func (l *loop) run() {
 	for {
-		n := l.wait()
-		aborts, closing := l.resolve(n)
+		l.wait()
+		aborts, closing := l.resolve()
 		if closing {
-			unix.Close(l.wakeup)
-			unix.Close(l.epoll)
+			l.file.Close()
 			return
 		}
 		for _, a := range aborts {
@@ -196,17 +200,12 @@ func (l *loop) run() {
 }
 
 // resolve finds the legs that events are about.
-func (l *loop) resolve(n int) (aborts []abort, closing bool) {
+func (l *loop) resolve() (aborts []abort, closing bool) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	clear(l.ready)
 	l.ready = l.ready[:0]
-	for _, e := range l.events[:n] {
-		if e.Fd < 0 {
-			var count [8]byte
-			_, _ = unix.Read(l.wakeup, count[:])
-			continue
-		}
+	for _, e := range l.events[:l.found] {
 		f := l.flows[e.Fd>>1]
 		if f == nil || f.id.generation != uint32(e.Pad) {
 			continue
@@ -217,7 +216,10 @@ func (l *loop) resolve(n int) (aborts []abort, closing bool) {
 		}
 		l.ready = append(l.ready, ready{g, e.Events})
 	}
-	aborts, l.aborts = l.aborts, nil
+	if l.aborts != nil {
+		aborts, l.aborts = l.aborts, nil
+		l.alarm = -1 // overwritten by wake
+	}
 	return aborts, l.closing
 }
 
@@ -270,29 +272,57 @@ func (l *loop) listen(g *leg) {
 	}
 }
 
-// wait returns how many events there are, when there are some or the first
-// timer is due.
-func (l *loop) wait() int {
-	// What does not wait, the scheduler need not know of.
-	l.timeout = timespec{}
-	n, _, _ := unix.RawSyscall6(unix.SYS_EPOLL_PWAIT2, uintptr(l.epoll), uintptr(unsafe.Pointer(&l.events)),
-		uintptr(len(l.events)), uintptr(unsafe.Pointer(&l.timeout)), 0, 0)
-	if int(n) > 0 {
-		return int(n)
-	}
+// wait waits for events, or until the first timer is due.
+//
+// A nap is slept through in the system call, the scheduler not knowing of it:
+// a call it knows of, or a wait in its own poller, has its watchdog or another
+// thread wake up beside each nap. A longer wait must not keep one of the
+// scheduler's processors, so it is left to the runtime's poller, to which an
+// epoll instance is a descriptor like others.
+func (l *loop) wait() {
 	if len(l.queue) > 0 {
-		return 0
+		l.poll(0)
+		return
 	}
-	timeout := &l.timeout
-	if len(l.timers) == 0 {
-		timeout = nil // for ever
-	} else {
-		d := max(0, l.timers[0].timer.at-now())
-		l.timeout = timespec{d / 1e9, d % 1e9}
+	alarm := int64(0)
+	if len(l.timers) > 0 {
+		alarm = l.timers[0].timer.at
+		if d := alarm - now(); d <= int64(2*maxNap) {
+			l.poll(max(0, d))
+			return
+		}
 	}
-	n, _, _ = unix.Syscall6(unix.SYS_EPOLL_PWAIT2, uintptr(l.epoll), uintptr(unsafe.Pointer(&l.events)),
-		uintptr(len(l.events)), uintptr(unsafe.Pointer(timeout)), 0, 0)
-	return max(0, int(n)) // -1 with EINTR
+	if alarm != l.alarm {
+		l.mu.Lock()
+		if len(l.aborts) == 0 && !l.closing { // else wake has set it
+			l.alarm = alarm
+			_ = l.file.SetReadDeadline(deadline(alarm))
+		}
+		l.mu.Unlock()
+	}
+	if err := l.waiter.Read(l.look); err != nil { // it is time
+		l.alarm = -1
+		l.poll(0)
+	}
+}
+
+func deadline(at int64) time.Time {
+	if at == 0 {
+		return time.Time{}
+	}
+	return epoch.Add(time.Duration(at))
+}
+
+// poll takes the events there are, waiting for the first at most d.
+func (l *loop) poll(d int64) (found bool) {
+	l.timeout = timespec{nanoseconds: d}
+	n, _, errno := unix.RawSyscall6(unix.SYS_EPOLL_PWAIT2, uintptr(l.epoll), uintptr(unsafe.Pointer(&l.events)),
+		uintptr(len(l.events)), uintptr(unsafe.Pointer(&l.timeout)), 0, 0)
+	l.found = int(n)
+	if errno != 0 { // EINTR
+		l.found = 0
+	}
+	return l.found > 0
 }
 
 // timespec has 64 bits a field on every machine, as epoll_pwait2 wants it.
