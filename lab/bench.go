@@ -14,6 +14,7 @@ func benchmark(ctx context.Context, args []string) error {
 	fs, _ := newFlags("bench")
 	o := bench.Options{}
 	fs.StringVar(&o.Binaries, "binaries", "", "`folder` of the two daemons (default: the one of lab)")
+	fs.StringVar(&o.Peers, "peers", defaultPeers(), "`folder` of the programs to compare with; make bench-peers fills it")
 	fs.IntVar(&o.Rounds, "rounds", 5, "`rounds` of what is measured in turns")
 	only := fs.String("only", "", "`sections` to measure, such as short,bonded (default: all)")
 	report := fs.String("report", "", "write the tables into this `file`; what it has of other sections stays")
@@ -49,4 +50,13 @@ func benchmark(ctx context.Context, args []string) error {
 		return nil
 	}
 	return r.SaveJSON(*jsonFile)
+}
+
+// defaultPeers is outside of the tree: building them takes minutes.
+func defaultPeers() string {
+	cache, err := os.UserCacheDir()
+	if err != nil {
+		cache = os.TempDir()
+	}
+	return filepath.Join(cache, "tandem-bench")
 }

@@ -12,7 +12,7 @@ import (
 )
 
 // Sections is everything that can be measured, in the order of the report.
-var Sections = []Section{short, firstByte, outage, bonded}
+var Sections = []Section{bulk, wan, short, firstByte, outage, bonded}
 
 // Section measures one thing.
 type Section struct {
@@ -31,6 +31,7 @@ type Outcome struct {
 // Options say what to measure, and with what.
 type Options struct {
 	Binaries string       // folder of the two daemons
+	Peers    string       // folder of programs built for comparison
 	Only     []string     // names of sections; none: all
 	Rounds   int          // of what is measured in interleaved rounds
 	Say      func(string) // progress
