@@ -69,6 +69,7 @@ func run(o options, stderr io.Writer) error {
 		daemon.Task{Name: "clients", Run: store.Run},
 		daemon.Task{Name: "volumes", Run: d.usage.Run},
 		daemon.Task{Name: "own addresses", Run: d.followOwn},
+		daemon.Task{Name: "memory", Run: s.tidy},
 		daemon.Task{Name: "control", Run: (&control.Server{
 			Path: cfg.Control,
 			Handlers: map[string]control.Handler{

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"runtime"
 	"text/tabwriter"
 
 	"github.com/tandem-mptcp/tandem/shared/account"
@@ -25,6 +26,7 @@ type report struct {
 	Malformed  int64            `json:"malformed"`
 	Failed     int64            `json:"failed"`
 	Overload   int64            `json:"overload"`
+	Goroutines int              `json:"goroutines"`
 	Clients    []account.Totals `json:"clients"`
 }
 
@@ -47,7 +49,8 @@ func (d *concentrator) status() report {
 		Accepted: s.counters.accepted.Load(), Relayed: s.counters.relayed.Load(), Refused: s.counters.refused.Load(),
 		TurnedAway: s.counters.turnedAway.Load(),
 		Malformed:  s.counters.malformed.Load(), Failed: s.counters.failed.Load(), Overload: s.counters.overload.Load(),
-		Clients: s.ledger.Totals(),
+		Goroutines: runtime.NumGoroutine(),
+		Clients:    s.ledger.Totals(),
 	}
 }
 

@@ -135,7 +135,7 @@ func defaults() *Config {
 			MaxConnections:      100_000,
 			MaxPending:          4096,
 			MaxPendingPerSource: 1024,
-			FailuresPerMinute:   60,
+			FailuresPerMinute:   20,
 			MaxSetups:           4096,
 			MaxNonces:           credential.DefaultCapacity,
 			MaxParked:           20_000,

@@ -20,7 +20,6 @@ type Flood struct {
 	Sources  []netip.Addr // see [Open]
 	To       netip.AddrPort
 	Payload  []byte        // sent on each connection
-	Half     bool          // never send it whole: leave the last byte out, and wait for the end
 	Workers  int           // 0: 1
 	InAir    int           // connections at a time and worker; 0: 64
 	Patience time.Duration // after which a connection that has not ended is given up; 0: 10 s
@@ -28,20 +27,20 @@ type Flood struct {
 
 // Result counts connections.
 type Result struct {
-	Connected int64 // handshake completed
+	Connected int64 // this end has seen the handshake complete
 	Ended     int64 // of these, ended by the other side
-	Failed    int64 // handshake refused or timed out
-	GivenUp   int64 // open when patience or time ended
+	GivenUp   int64 // of these, still open when patience or time ended
+	Failed    int64 // reset before this end could look, or no answer
 	Bytes     int64 // received
 	Took      time.Duration
 }
 
-// Rate is how many connections were made in a second.
-func (r Result) Rate() float64 { return float64(r.Connected) / r.Took.Seconds() }
+// Rate is how many connections were tried in a second.
+func (r Result) Rate() float64 { return float64(r.Connected+r.Failed) / r.Took.Seconds() }
 
 func (r Result) String() string {
-	return fmt.Sprintf("%d connections in %.1f s (%.0f/s): %d ended by the other side, %d given up, %d failed; %d bytes received",
-		r.Connected, r.Took.Seconds(), r.Rate(), r.Ended, r.GivenUp, r.Failed, r.Bytes)
+	return fmt.Sprintf("%d connections in %.1f s (%.0f/s): %d reset at once, %d ended by the other side, %d given up; %d bytes received",
+		r.Connected+r.Failed, r.Took.Seconds(), r.Rate(), r.Failed, r.Ended, r.GivenUp, r.Bytes)
 }
 
 // Sources returns n addresses of the range for benchmarks (RFC 2544), which
@@ -118,6 +117,7 @@ type conn struct {
 	since     time.Time
 	connected bool
 	ended     bool
+	said      int // bytes, by Slow
 }
 
 func (w *worker) run(ctx context.Context) error {
@@ -212,12 +212,8 @@ func (w *worker) step(c *conn, events uint32) {
 		}
 		c.connected = true
 		w.Connected++
-		send := w.Payload
-		if w.Half && len(send) > 0 {
-			send = send[:len(send)-1]
-		}
-		if len(send) > 0 {
-			_, _ = unix.SendmsgN(fd, send, nil, nil, unix.MSG_NOSIGNAL) // refused already, maybe
+		if len(w.Payload) > 0 {
+			_, _ = unix.SendmsgN(fd, w.Payload, nil, nil, unix.MSG_NOSIGNAL) // refused already, maybe
 		}
 	}
 	if events&(unix.EPOLLIN|unix.EPOLLRDHUP|unix.EPOLLHUP|unix.EPOLLERR) == 0 {

@@ -93,6 +93,9 @@ type ConcentratorStatus struct {
 	Malformed int64 `json:"malformed"`
 	Failed    int64 `json:"failed"`
 	Overload  int64 `json:"overload"`
+
+	TurnedAway int64 `json:"turned_away"`
+	Goroutines int   `json:"goroutines"`
 }
 
 // ConcentratorStatus asks the concentrator.
