@@ -2,19 +2,17 @@ package main
 
 import (
 	"bufio"
-	"context"
 	"errors"
 	"fmt"
 	"io"
-	"net"
 	"net/netip"
 	"os"
 	"slices"
 	"strings"
-	"time"
 
 	"github.com/tandem-mptcp/tandem/cpe/config"
 	"github.com/tandem-mptcp/tandem/cpe/keys"
+	"github.com/tandem-mptcp/tandem/cpe/lookup"
 	"github.com/tandem-mptcp/tandem/shared/control"
 	"github.com/tandem-mptcp/tandem/shared/credential"
 	"github.com/tandem-mptcp/tandem/shared/pairing"
@@ -184,15 +182,13 @@ const maxLookUp = pairing.MaxAddresses
 // lookUp asks for the addresses of a concentrator, once: the daemon looks up no
 // names, since the answer would decide whom the LAN's traffic goes to.
 func lookUp(host string) ([]netip.Addr, error) {
-	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
-	defer cancel()
-	found, err := net.DefaultResolver.LookupNetIP(ctx, "ip", host)
+	found, err := lookup.Resolver{}.Addresses(host)
 	if err != nil {
-		return nil, fmt.Errorf("cannot look up the concentrator's address, is this router online? %w", err)
+		return nil, fmt.Errorf("the concentrator is not found, is this router online? %w", err)
 	}
 	var addrs []netip.Addr
 	for _, a := range found {
-		if a = a.Unmap().WithZone(""); !slices.Contains(addrs, a) && len(addrs) < maxLookUp {
+		if !slices.Contains(addrs, a) && len(addrs) < maxLookUp {
 			addrs = append(addrs, a)
 		}
 	}
