@@ -117,10 +117,10 @@ func TestStatusOfPaths(t *testing.T) {
 	ctx := within(t, time.Minute)
 	done := make(chan error, 1)
 	go func() {
-		_, err := h.DownRate(ctx, "", 4*time.Second, nil)
+		_, err := h.DownRate(ctx, "", 9*time.Second, nil)
 		done <- err
 	}()
-	eventually(t, 4*time.Second, "both lines carry the download", func() bool {
+	eventually(t, 9*time.Second, "both lines carry the download", func() bool {
 		s, f := askPaths(t, h), askFlows(t, h)
 		for _, name := range []string{"dsl", "lte"} {
 			l := s.line(t, name)

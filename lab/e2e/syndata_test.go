@@ -14,7 +14,9 @@ import (
 	"github.com/tandem-mptcp/tandem/shared/credential"
 )
 
-const synDataOn = "\toption first_byte 'syn'\n"
+// The longest wait for the LAN host's first bytes: what is sent must not depend
+// on how busy the machine is.
+const synDataOn = "\toption first_byte 'syn'\n\toption first_data_wait '100'\n"
 
 // TestRequestInSYN looks at the wire: with first_byte syn the MP_CAPABLE SYN carries
 // header, Connect and the LAN host's first bytes, is acknowledged, and the
