@@ -11,6 +11,8 @@ require (
 	golang.org/x/sys v0.40.0
 )
 
+require go.yaml.in/yaml/v3 v3.0.6 // indirect
+
 require (
 	github.com/vishvananda/netns v0.0.5 // indirect
 	rsc.io/qr v0.2.0
