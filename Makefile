@@ -63,5 +63,7 @@ lint: ## gofmt, vet, staticcheck, known vulnerabilities
 vulncheck: ## known vulnerabilities in what the daemons are built with
 	@GO='$(GO)' lab/vulncheck
 
+-include image/targets.mk
+
 clean: ## remove what was built
 	rm -rf build

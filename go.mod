@@ -11,7 +11,7 @@ require (
 	golang.org/x/sys v0.40.0
 )
 
-require go.yaml.in/yaml/v3 v3.0.6 // indirect
+require go.yaml.in/yaml/v3 v3.0.6
 
 require (
 	github.com/vishvananda/netns v0.0.5 // indirect

@@ -58,6 +58,11 @@ func (s *server) handle(ctx context.Context, cpe *net.TCPConn, entered *pendingC
 	if proof.Key != nil {
 		s.front.Proven(household(source))
 	}
+	if s.draining.Load() {
+		_ = s.answer(ctx, cpe, sign(proof, convert.AppendWait(nil, convert.ResourceExceeded, busyWait)))
+		hangUp(cpe)
+		return
+	}
 	if _, hold := r.Message.Lookup(credential.TypeHold); hold && !r.Message.HasConnect {
 		s.hold(ctx, cpe, source, set, client, proof, len(r.Early()))
 		return

@@ -25,14 +25,18 @@ commands
   run        serve until SIGTERM, which drains; SIGHUP reloads the configuration
   validate   check the configuration and say file, line and reason of an error
   status     ask the running daemon how it is
+  clients    what each client has open and has moved; top: the same, live
+  drain      refuse new connections and wait until none is open; undrain ends it
+  backup     write configuration and clients, keys included, to standard output
+  restore    read them back from standard input
   client     add, list, show, set, disable, enable, rotate or remove clients; see
              tandem-concentrator client help
   version    print the version
 
 flags
   --config FILE    configuration (default ` + config.DefaultPath + `)
-  --control PATH   status: control socket (default: what the configuration says)
-  --json           status: print JSON
+  --control PATH   control socket (default: what the configuration says)
+  --json           status, clients, drain: print JSON
 
 exit status: 0 done, 1 failed, 2 wrong usage, 3 daemon not running
 `
@@ -62,6 +66,12 @@ func command(args []string, stdout, stderr io.Writer) int {
 			"run":      func() error { return run(o, stderr) },
 			"validate": func() error { return validate(o, stdout) },
 			"status":   func() error { return status(o, stdout) },
+			"clients":  func() error { return showClients(o, stdout) },
+			"top":      func() error { return top(o, stdout) },
+			"drain":    func() error { return drain(o, stdout) },
+			"undrain":  func() error { return undrain(o, stdout) },
+			"backup":   func() error { return backup(o, stdout) },
+			"restore":  func() error { return restore(o, os.Stdin, stdout) },
 		},
 	}.Run(args, stdout, stderr)
 }

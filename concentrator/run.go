@@ -70,12 +70,16 @@ func run(o options, stderr io.Writer) error {
 		daemon.Task{Name: "volumes", Run: d.usage.Run},
 		daemon.Task{Name: "own addresses", Run: d.followOwn},
 		daemon.Task{Name: "memory", Run: s.tidy},
+		daemon.Task{Name: "metrics", Run: d.serveMetrics},
 		daemon.Task{Name: "control", Run: (&control.Server{
 			Path: cfg.Control,
 			Handlers: map[string]control.Handler{
 				"status":         func([]string) (any, error) { return d.status(), nil },
 				"reload-clients": d.reloadClients,
 				"volume":         d.volume,
+				"clients":        func([]string) (any, error) { return d.clientStates(), nil },
+				"drain":          func([]string) (any, error) { return d.drain(true), nil },
+				"undrain":        func([]string) (any, error) { return d.drain(false), nil },
 			},
 		}).Run},
 	)
@@ -183,9 +187,9 @@ func (d *concentrator) tryReload() error {
 		return err
 	}
 	old := d.server.settings.Load().config
-	if !slices.Equal(cfg.Listen, old.Listen) || cfg.Control != old.Control || cfg.State != old.State || cfg.Mark != old.Mark ||
+	if !slices.Equal(cfg.Listen, old.Listen) || cfg.Control != old.Control || cfg.State != old.State || cfg.Metrics != old.Metrics || cfg.Mark != old.Mark ||
 		cfg.FastOpen != old.FastOpen || cfg.FastOpenQueue != old.FastOpenQueue || cfg.Limits.MaxNonces != old.Limits.MaxNonces {
-		return errors.New("listen, control, state, mark, fast_open, fast_open_queue and max_nonces take effect at a restart only")
+		return errors.New("listen, control, state, metrics, mark, fast_open, fast_open_queue and max_nonces take effect at a restart only")
 	}
 	next, err := d.server.newSettings(cfg, d.secret)
 	if err != nil {

@@ -43,6 +43,9 @@ type server struct {
 	bindings  *bindlog.Queue
 	own       authorise.Own // the concentrator's own addresses
 
+	// draining: clients are sent away (Error 64), the open connections live on.
+	draining atomic.Bool
+
 	setups   sync.WaitGroup
 	front    *front.Front
 	pending  pendingConns

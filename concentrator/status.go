@@ -14,6 +14,7 @@ import (
 // report is what status shows; its JSON is for programs and keeps its names.
 type report struct {
 	Version  string       `json:"version"`
+	Draining bool         `json:"draining,omitempty"`
 	PID      int          `json:"pid"`
 	Open     int          `json:"open"`
 	Pending  int          `json:"pending"`
@@ -45,7 +46,7 @@ func (d *concentrator) status() report {
 	k := s.parking
 	return report{
 		Parked:  parkedReport{k.count(), k.parked.Load(), k.resumed.Load(), k.expired.Load(), k.shed.Load(), k.full.Load()},
-		Version: version, PID: os.Getpid(), Open: s.engine.Active(), Pending: s.pending.count(),
+		Version: version, Draining: s.draining.Load(), PID: os.Getpid(), Open: s.engine.Active(), Pending: s.pending.count(),
 		Accepted: s.counters.accepted.Load(), Relayed: s.counters.relayed.Load(), Refused: s.counters.refused.Load(),
 		TurnedAway: s.counters.turnedAway.Load(),
 		Malformed:  s.counters.malformed.Load(), Failed: s.counters.failed.Load(), Overload: s.counters.overload.Load(),
@@ -71,6 +72,9 @@ func status(o options, stdout io.Writer) error {
 	fmt.Fprintf(w, "tandem-concentrator %s, pid %d\n\n", r.Version, r.PID)
 	fmt.Fprintf(w, "connections: %d open, %d in set-up, %d parked; %d accepted, %d turned away unread, %d relayed, %d refused, %d malformed, %d servers not reached, %d over limits\n",
 		r.Open, r.Pending, r.Parked.Now, r.Accepted, r.TurnedAway, r.Relayed, r.Refused, r.Malformed, r.Failed, r.Overload)
+	if r.Draining {
+		fmt.Fprintln(w, "draining: new connections are refused until \"tandem-concentrator undrain\"")
+	}
 	if len(r.Clients) > 0 {
 		fmt.Fprintln(w, "\nCLIENT\tFLOWS\tOPEN\tFAILED\tUP\tDOWN")
 	}

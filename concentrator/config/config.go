@@ -20,6 +20,7 @@ type Config struct {
 	Control       string           // path of the control socket
 	State         string           // folder of what outlives the process: clients, nonces, volumes
 	Advertise     Advertise        // what pairing lines say of where we are
+	Metrics       netip.AddrPort   // where Prometheus asks; not valid: nowhere
 
 	Log          Log
 	Limits       Limits
@@ -130,6 +131,7 @@ func defaults() *Config {
 		FastOpenQueue: 1024,
 		Control:       "/run/tandem-concentrator/control.sock",
 		State:         "/var/lib/tandem-concentrator",
+		Metrics:       netip.MustParseAddrPort("127.0.0.1:5126"),
 		Log:           Log{Level: slog.LevelInfo},
 		Limits: Limits{
 			MaxConnections:      100_000,

@@ -103,6 +103,7 @@ func (p *parser) config(in *raw) *Config {
 		p.add("state", "the clients and their keys need a folder")
 	}
 	p.advertise(&c.Advertise, in.Advertise)
+	p.metrics(&c.Metrics, in.Metrics)
 	p.level(&c.Log.Level, "log.level", in.Log.Level)
 	p.limits(&c.Limits, &in.Limits)
 	c.Connect.Sources = append(p.sources("connect.source4", in.Connect.Source4, true), p.sources("connect.source6", in.Connect.Source6, false)...)
@@ -113,6 +114,23 @@ func (p *parser) config(in *raw) *Config {
 	set(&c.BindingLog.Destinations, in.BindingLog.Destinations)
 	c.Warnings = warnings(c)
 	return c
+}
+
+// metrics takes the empty string as "nowhere".
+func (p *parser) metrics(dst *netip.AddrPort, in *string) {
+	if in == nil {
+		return
+	}
+	*dst = netip.AddrPort{}
+	if *in == "" {
+		return
+	}
+	a, err := netip.ParseAddrPort(*in)
+	if err != nil || a.Port() == 0 {
+		p.add("metrics", "%q is not an IP address with a port, such as \"127.0.0.1:5126\"", clip(*in))
+		return
+	}
+	*dst = a
 }
 
 func (p *parser) listen(in []string) []netip.AddrPort {
@@ -178,6 +196,9 @@ func (p *parser) destinations(d *Destinations, in *rawDestinations) {
 }
 
 func warnings(c *Config) (out []string) {
+	if a := c.Metrics.Addr(); a.IsValid() && !a.IsLoopback() {
+		out = append(out, fmt.Sprintf("metrics on %s: who can reach it learns the clients' names and what they move", c.Metrics))
+	}
 	for _, cl := range c.Clients {
 		for _, s := range cl.Sources {
 			if s.Bits() == 0 && len(cl.Cookies) == 0 {

@@ -9,6 +9,7 @@ type raw struct {
 	Control       *string  `toml:"control"`
 	State         *string  `toml:"state"`
 	Advertise     []string `toml:"advertise"`
+	Metrics       *string  `toml:"metrics"`
 
 	Log          rawLog          `toml:"log"`
 	Limits       rawLimits       `toml:"limits"`

@@ -192,3 +192,12 @@ func (c *Client) set(l Limits, now time.Time) {
 		c.moved(now)
 	}
 }
+
+// All returns every client there is, in no order.
+func (a *Admission) All() []*Client {
+	var all []*Client
+	for _, c := range *a.clients.Load() {
+		all = append(all, c)
+	}
+	return all
+}
