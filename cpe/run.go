@@ -57,6 +57,7 @@ func run(o options, stderr io.Writer) error {
 
 	// One question and its answer: then the clock is right before the first flow
 	// is signed, and flows do not wait for a concentrator that is not there.
+	first.begin()
 	first.awaitAnswers(time.Second)
 	interception, err := newInterception(log, p, first)
 	if err != nil {
@@ -151,6 +152,7 @@ func (d *cpe) tryReload() error {
 		return errors.Join(err, lines.Configure(old.config))
 	}
 	d.proxy.settings.Store(next)
+	next.begin()
 	old.retire(next)
 	d.log.SetLevel(cfg.LogLevel)
 	return nil

@@ -33,6 +33,7 @@ type concentrator struct {
 	key     credential.Key
 	timeout time.Duration
 	ready   readiness
+	begin   func() // once: its task
 	stop    func()
 }
 
@@ -65,12 +66,12 @@ func newSettings(log *logline.Logger, cfg *config.Config, keys map[credential.Ke
 			s.concentrators = append(s.concentrators, kept)
 			continue
 		}
-		s.concentrators = append(s.concentrators, start(log, c, keys[c.Key], cfg.ConnectTimeout, readinessOf(cfg), lines.WANs))
+		s.concentrators = append(s.concentrators, newConcentrator(log, c, keys[c.Key], cfg.ConnectTimeout, readinessOf(cfg), lines.WANs))
 	}
 	return s
 }
 
-func start(log *logline.Logger, c config.Concentrator, key credential.Key, timeout time.Duration, ready readiness, lines upstream.Lines) *concentrator {
+func newConcentrator(log *logline.Logger, c config.Concentrator, key credential.Key, timeout time.Duration, ready readiness, lines upstream.Lines) *concentrator {
 	ctx, cancel := context.WithCancel(context.Background())
 	var signer *credential.Signer
 	if !key.IsZero() {
@@ -81,9 +82,22 @@ func start(log *logline.Logger, c config.Concentrator, key credential.Key, timeo
 		log.Warn("no connections are made in advance", "concentrator", c.Name, "err", err)
 	}
 	var wg sync.WaitGroup
-	wg.Add(1)
-	go func() { defer wg.Done(); converter.Run(ctx) }()
-	return &concentrator{Converter: converter, from: c, key: key, timeout: timeout, ready: ready, stop: func() { cancel(); wg.Wait() }}
+	return &concentrator{
+		Converter: converter, from: c, key: key, timeout: timeout, ready: ready,
+		begin: sync.OnceFunc(func() {
+			wg.Add(1)
+			go func() { defer wg.Done(); converter.Run(ctx) }()
+		}),
+		stop: func() { cancel(); wg.Wait() },
+	}
+}
+
+// begin starts what is new in s. That is only when s is in force: the first use
+// of a new key ends the former one, by which flows are signed until then.
+func (s *settings) begin() {
+	for _, c := range s.concentrators {
+		c.begin()
+	}
 }
 
 // awaitAnswers waits until each concentrator was asked once, at most for limit.

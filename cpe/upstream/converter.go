@@ -52,6 +52,8 @@ type Converter struct {
 	probe  *probe        // running check, shared by all who want one
 	wakeUp chan struct{}
 	asked  chan struct{} // closed when the first check is over
+
+	retired atomic.Bool // Run has ended: what becomes of the converter is no news
 }
 
 // NewConverter makes a converter that counts as working until shown otherwise.
@@ -147,7 +149,7 @@ func (c *Converter) Fail(cause error, wait time.Duration) {
 	case c.wakeUp <- struct{}{}:
 	default:
 	}
-	if was == nil {
+	if was == nil && !c.retired.Load() {
 		c.log.Warn("concentrator is out of use", "reason", cause)
 	}
 }
@@ -160,13 +162,14 @@ const retryEvery = time.Second
 func (c *Converter) Asked() <-chan struct{} { return c.asked }
 
 // Run checks the converter once, before flows depend on it: that tells whether
-// it takes our key, and sets the clock. Then it keeps the pool, and asks a converter that is down
-// whether it is back, until ctx ends.
+// it takes our key, and sets the clock. Then it keeps the pool, and asks a
+// converter that is down whether it is back, until ctx ends.
 func (c *Converter) Run(ctx context.Context) error {
 	if _, _, err := c.addr(); err == nil { // else a line comes first
 		_ = c.Verify(ctx)
 	}
 	close(c.asked)
+	defer c.retired.Store(true)
 	var wg sync.WaitGroup
 	defer wg.Wait()
 	if c.pool != nil {

@@ -233,8 +233,13 @@ func TestRotation(t *testing.T) {
 	}
 	close(stop)
 	wg.Wait()
-	if s := status(t, h); s.Flows.Direct != 0 || s.Flows.Refused != 0 || s.Concentrators[0].Trust.Key != h.Key {
-		t.Errorf("flows %+v by %+v; want none direct or refused", s.Flows, s.Concentrators[0].Trust)
+	s := status(t, h)
+	if s.Flows.Refused != 0 || s.Concentrators[0].Trust.Key != h.Key || h.CPE.Log.Count("does not take key") != 0 {
+		t.Errorf("flows %+v by %+v; want none refused, and no key that the concentrator does not take", s.Flows, s.Concentrators[0].Trust)
+	}
+	// On a machine so busy that a probe takes half a second, flows go direct.
+	if s.Flows.Direct != 0 && h.CPE.Log.Count("but does not answer") == 0 {
+		t.Errorf("flows %+v; want none direct", s.Flows)
 	}
 	t.Logf("3 rotations beside 20 streams and %d connections", made.Load())
 }
