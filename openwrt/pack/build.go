@@ -1,0 +1,62 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"runtime"
+)
+
+// small leaves inlining to where bytes and packets go by. Elsewhere, in reading
+// options and writing reports, it only makes a router's program larger: by
+// 3 percent, 7 when compressed.
+var small = []string{
+	"-gcflags=all=-l", "-gcflags=runtime=", "-gcflags=internal/runtime/...=", "-gcflags=internal/poll=",
+	"-gcflags=sync=", "-gcflags=internal/sync=", "-gcflags=syscall=", "-gcflags=net=",
+	"-gcflags=github.com/tandem-mptcp/tandem/shared/relay=",
+}
+
+// build makes the daemon for each target and returns the paths.
+func build(dir, version string) (map[target]string, error) {
+	if err := os.MkdirAll(dir, 0o755); err != nil {
+		return nil, err
+	}
+	paths := map[target]string{}
+	failed := make(chan error)
+	slots := make(chan struct{}, runtime.NumCPU())
+	for _, t := range targets() {
+		path := filepath.Join(dir, "tandem-cpe-"+t.String())
+		paths[t] = path
+		go func() {
+			slots <- struct{}{}
+			err := t.build(path, version)
+			<-slots
+			failed <- err
+		}()
+	}
+	var errs []error
+	for range paths {
+		errs = append(errs, <-failed)
+	}
+	return paths, errors.Join(errs...)
+}
+
+// build makes a static, stripped daemon, the same bytes for the same source.
+func (t target) build(path, version string) error {
+	ldflags := "-s -w -buildid= -X main.version=" + version
+	if t.Page != "" {
+		ldflags += " -R " + t.Page
+	}
+	args := append([]string{"build", "-trimpath", "-buildvcs=false", "-ldflags", ldflags, "-o", path}, small...)
+	cmd := exec.Command("go", append(args, "github.com/tandem-mptcp/tandem/cpe")...)
+	cmd.Env = append(os.Environ(), "GOOS=linux", "GOARCH="+t.GOARCH, "CGO_ENABLED=0", "GOFLAGS=")
+	if t.Env != "" {
+		cmd.Env = append(cmd.Env, t.Env)
+	}
+	if out, err := cmd.CombinedOutput(); err != nil {
+		return fmt.Errorf("build for %s: %w\n%s", t, err, out)
+	}
+	return nil
+}
