@@ -38,10 +38,7 @@ var (
 //
 // Missing are those that Go has no compiler for: armeb_xscale, powerpc_464fp,
 // powerpc_8548, and powerpc64_e5500 (Go's ppc64 begins with POWER8).
-var arches = []struct {
-	name string
-	target
-}{
+var arches = []arch{
 	{"aarch64_cortex-a53", arm64},
 	{"aarch64_cortex-a72", arm64},
 	{"aarch64_cortex-a76", arm64},
@@ -77,11 +74,31 @@ var arches = []struct {
 	{"x86_64", amd64},
 }
 
-// targets are the different binaries, in the order of arches.
-func targets() []target {
+// arch is a row of the table.
+type arch struct {
+	name string
+	target
+}
+
+// choose returns the rows that are named, by comma; all if none is.
+func choose(names string) []arch {
+	if names == "" {
+		return arches
+	}
+	var chosen []arch
+	for _, a := range arches {
+		if strings.Contains(","+names+",", ","+a.name+",") {
+			chosen = append(chosen, a)
+		}
+	}
+	return chosen
+}
+
+// targetsOf are the different binaries that the rows need.
+func targetsOf(rows []arch) []target {
 	var all []target
 	seen := map[target]bool{}
-	for _, a := range arches {
+	for _, a := range rows {
 		if !seen[a.target] {
 			seen[a.target] = true
 			all = append(all, a.target)

@@ -18,15 +18,15 @@ var small = []string{
 	"-gcflags=github.com/tandem-mptcp/tandem/shared/relay=",
 }
 
-// build makes the daemon for each target and returns the paths.
-func build(dir, version string) (map[target]string, error) {
+// build makes the daemon for each of the targets and returns the paths.
+func build(dir, version string, targets []target) (map[target]string, error) {
 	if err := os.MkdirAll(dir, 0o755); err != nil {
 		return nil, err
 	}
 	paths := map[target]string{}
 	failed := make(chan error)
 	slots := make(chan struct{}, runtime.NumCPU())
-	for _, t := range targets() {
+	for _, t := range targets {
 		path := filepath.Join(dir, "tandem-cpe-"+t.String())
 		paths[t] = path
 		go func() {

@@ -41,6 +41,11 @@ type options struct {
 }
 
 func (o options) run() error {
+	out, err := filepath.Abs(o.out)
+	if err != nil {
+		return err
+	}
+	o.out = out
 	begun := time.Now()
 	if o.version == "" {
 		var err error
@@ -59,7 +64,11 @@ func (o options) run() error {
 	if err != nil {
 		return err
 	}
-	programs, err := build(filepath.Join(o.out, "bin"), o.program)
+	rows := choose(o.only)
+	if len(rows) == 0 {
+		return fmt.Errorf("no architecture %q; see openwrt/pack/arch.go", o.only)
+	}
+	programs, err := build(filepath.Join(o.out, "bin"), o.program, targetsOf(rows))
 	if err != nil {
 		return err
 	}
@@ -71,11 +80,7 @@ func (o options) run() error {
 	if err := os.WriteFile(filepath.Join(o.out, "usign.pub"), k.public(), 0o644); err != nil {
 		return err
 	}
-	made := 0
-	for _, a := range arches {
-		if o.only != "" && !strings.Contains(","+o.only+",", ","+a.name+",") {
-			continue
-		}
+	for _, a := range rows {
 		p, err := daemon(o.root, a.name, programs[a.target], o.version, date)
 		if err != nil {
 			return err
@@ -83,12 +88,8 @@ func (o options) run() error {
 		if err := o.write(a.name, append([]pkg{p}, pages...), k); err != nil {
 			return err
 		}
-		made++
 	}
-	if made == 0 {
-		return fmt.Errorf("no architecture %q; see openwrt/pack/arch.go", o.only)
-	}
-	fmt.Printf("packages of %d architectures after %.1f s: %s\n", made, time.Since(begun).Seconds(), filepath.Join(o.out, "feed"))
+	fmt.Printf("packages of %d architectures after %.1f s: %s\n", len(rows), time.Since(begun).Seconds(), filepath.Join(o.out, "feed"))
 	return nil
 }
 
