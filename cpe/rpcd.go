@@ -1,14 +1,13 @@
 package main
 
 import (
-	"cmp"
-	"encoding/json"
 	"errors"
 	"flag"
 	"fmt"
 	"io"
 	"os"
 	"slices"
+	"sort"
 	"strings"
 	"time"
 
@@ -16,6 +15,7 @@ import (
 	"github.com/tandem-mptcp/tandem/shared/cli"
 	"github.com/tandem-mptcp/tandem/shared/control"
 	"github.com/tandem-mptcp/tandem/shared/pairing"
+	"github.com/tandem-mptcp/tandem/shared/smalljson"
 )
 
 // This file is the other end of the LuCI pages: rpcd calls a plugin with "list"
@@ -103,7 +103,11 @@ func rpcd(args []string, stdin io.Reader, stdout, stderr io.Writer) int {
 		if err != nil {
 			answer = newFault(err)
 		}
-		if err := json.NewEncoder(stdout).Encode(answer); err != nil {
+		text, err := smalljson.Marshal(answer)
+		if err == nil {
+			_, err = stdout.Write(append(text, '\n'))
+		}
+		if err != nil {
 			fmt.Fprintln(stderr, "tandem-cpe:", err)
 			return cli.Failed
 		}
@@ -134,16 +138,16 @@ func (o options) rpc(method string, stdin io.Reader) (any, error) {
 		return nil, err
 	}
 	// What cannot be read is not quoted: it may hold a key.
-	if len(text) > 0 && json.Unmarshal(text, &args) != nil {
+	if len(text) > 0 && smalljson.Unmarshal(text, &args) != nil {
 		return nil, errors.New("the arguments are not what this method takes")
 	}
 	switch method {
 	case "status":
 		answer, err := control.Call(o.control(), "status")
-		if err == nil && !json.Valid(answer) {
+		if err == nil && !smalljson.Valid(answer) {
 			err = errors.New("the daemon answers something else than expected: is its version another one?")
 		}
-		return answer, err
+		return smalljson.Raw(answer), err
 	case "flows":
 		l, err := control.Ask[flowList](o.control(), "flows")
 		if err != nil {
@@ -175,7 +179,7 @@ func (l *flowList) biggest(limit int, now time.Time) []rpcFlow {
 	if limit <= 0 {
 		limit = rpcFlows
 	}
-	slices.SortStableFunc(l.Flows, func(a, b flowReport) int { return cmp.Compare(b.Up+b.Down, a.Up+a.Down) })
+	sort.SliceStable(l.Flows, func(i, j int) bool { return l.Flows[i].Up+l.Flows[i].Down > l.Flows[j].Up+l.Flows[j].Down })
 	shown := []rpcFlow{}
 	for _, f := range l.Flows[:min(limit, rpcMaxFlows, len(l.Flows))] {
 		r := rpcFlow{

@@ -2,13 +2,12 @@ package main
 
 import (
 	"bytes"
-	"cmp"
 	"context"
 	"fmt"
 	"io"
 	"os"
 	"os/signal"
-	"slices"
+	"sort"
 	"syscall"
 	"time"
 
@@ -63,7 +62,7 @@ func (l *flowList) busiest(before map[uint64]int64) (now map[uint64]int64) {
 		now[f.ID] = f.Up + f.Down
 		moved[f.ID] = now[f.ID] - before[f.ID]
 	}
-	slices.SortStableFunc(l.Flows, func(a, b flowReport) int { return cmp.Compare(moved[b.ID], moved[a.ID]) })
+	sort.SliceStable(l.Flows, func(i, j int) bool { return moved[l.Flows[i].ID] > moved[l.Flows[j].ID] })
 	l.Flows = l.Flows[:min(watched, len(l.Flows))]
 	return now
 }

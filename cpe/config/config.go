@@ -23,6 +23,8 @@ type Config struct {
 	Port             uint16         // transparent listener, TCP, IPv4 and IPv6
 	ConnectTimeout   time.Duration  // how long a concentrator may take to answer
 	MaxFlows         int            // flows carried at a time; more go direct
+	MemoryLimit      int            // MiB; the init script makes it GOMEMLIMIT, 0: as the router's memory suggests
+	GCPercent        int            // the init script makes it GOGC, 0: as the router's memory suggests
 	LogLevel         logline.Level  // least level logged
 	Control          string         // path of the control socket
 	Concentrators    []Concentrator // order of preference
@@ -118,6 +120,8 @@ const (
 	minTimeout       = 100 * time.Millisecond
 	maxTimeout       = 10 * time.Second
 	maxMaxFlows      = 1 << 20
+	maxMemory        = 1 << 20 // MiB
+	maxGCPercent     = 10000
 	maxWarm          = 256
 	maxDeviceName    = 15  // IFNAMSIZ less the final zero byte
 	maxSocketPath    = 107 // sun_path less the final zero byte
@@ -159,6 +163,6 @@ func Default() Config {
 		ConnectTimeout: 700 * time.Millisecond,
 		MaxFlows:       4096,
 		LogLevel:       logline.Info,
-		Control:        "/var/run/tandem-cpe.sock",
+		Control:        "/var/run/tandem/control.sock",
 	}
 }

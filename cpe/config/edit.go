@@ -1,9 +1,9 @@
 package config
 
 import (
-	"cmp"
 	"fmt"
 	"slices"
+	"sort"
 	"strings"
 )
 
@@ -208,7 +208,10 @@ func (e *edit) append(typ, name string, lines ...string) {
 
 // result is the file with all changes.
 func (e *edit) result() string {
-	slices.SortStableFunc(e.cuts, func(a, b cut) int { return cmp.Or(a.from-b.from, a.to-b.to) })
+	sort.SliceStable(e.cuts, func(i, j int) bool {
+		a, b := e.cuts[i], e.cuts[j]
+		return a.from < b.from || a.from == b.from && a.to < b.to
+	})
 	var b strings.Builder
 	at := 0
 	for _, c := range e.cuts {

@@ -34,6 +34,8 @@ func (r *rawMain) apply(f *faults, c *Config) {
 	take(f, &c.Port, r.port, parsePort)
 	take(f, &c.ConnectTimeout, r.connectTimeout, milliseconds(minTimeout, maxTimeout))
 	take(f, &c.MaxFlows, r.maxFlows, number(1, maxMaxFlows))
+	take(f, &c.MemoryLimit, r.memoryLimit, number(0, maxMemory))
+	take(f, &c.GCPercent, r.gcPercent, number(0, maxGCPercent))
 	take(f, &c.LogLevel, r.logLevel, choice(logLevels()))
 	take(f, &c.Control, r.control, parseSocketPath)
 }

@@ -49,6 +49,7 @@ type rawMain struct {
 	firstDataWait, onFailure, port                *value
 	connectTimeout, maxFlows, logLevel, control   *value
 	lan, serverFirstPort                          []value
+	memoryLimit, gcPercent                        *value // read by the init script
 }
 
 func (r *rawMain) fields() map[string]any {
@@ -65,6 +66,8 @@ func (r *rawMain) fields() map[string]any {
 		"port":              &r.port,
 		"connect_timeout":   &r.connectTimeout,
 		"max_flows":         &r.maxFlows,
+		"memory_limit":      &r.memoryLimit,
+		"gc_percent":        &r.gcPercent,
 		"log_level":         &r.logLevel,
 		"control":           &r.control,
 	}

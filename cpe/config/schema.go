@@ -58,6 +58,8 @@ func Describe() Schema {
 			"port":              one(kindPort, d.Port),
 			"connect_timeout":   amount(int(minTimeout.Milliseconds()), int(maxTimeout.Milliseconds()), d.ConnectTimeout.Milliseconds()),
 			"max_flows":         amount(1, maxMaxFlows, d.MaxFlows),
+			"memory_limit":      amount(0, maxMemory, d.MemoryLimit),
+			"gc_percent":        amount(0, maxGCPercent, d.GCPercent),
 			"log_level":         choose(strings.ToLower(d.LogLevel.String()), slices.Sorted(maps.Keys(logLevels()))...),
 			"control":           one(kindPath, d.Control).upTo(maxSocketPath),
 		},

@@ -3,10 +3,9 @@
 package flows
 
 import (
-	"cmp"
 	"errors"
 	"net/netip"
-	"slices"
+	"sort"
 	"sync"
 	"syscall"
 	"time"
@@ -120,6 +119,6 @@ func (t *Table) List() []*Flow {
 		all = append(all, f)
 	}
 	t.mu.Unlock()
-	slices.SortFunc(all, func(a, b *Flow) int { return cmp.Compare(a.ID, b.ID) })
+	sort.Slice(all, func(i, j int) bool { return all[i].ID < all[j].ID })
 	return all
 }

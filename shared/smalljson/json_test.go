@@ -125,6 +125,9 @@ func TestWrite(t *testing.T) {
 			t.Errorf("%v indented: got %s, want %s", v, got, want)
 		}
 	}
+	if got, err := Marshal(map[string]any{"a": Raw(`{"b": 1}`)}); err != nil || string(got) != `{"a":{"b": 1}}` {
+		t.Errorf("raw: %s, %v", got, err)
+	}
 	type self struct{ Self *self }
 	loop := &self{}
 	loop.Self = loop

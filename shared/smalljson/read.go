@@ -28,6 +28,12 @@ func Unmarshal(text []byte, to any) error {
 	return nil
 }
 
+// Valid says whether text is one JSON value.
+func Valid(text []byte) bool {
+	var anything any
+	return Unmarshal(text, &anything) == nil
+}
+
 var (
 	errEnd    = errors.New("ends too early")
 	errSyntax = errors.New("not JSON")

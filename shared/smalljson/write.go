@@ -32,6 +32,9 @@ func MarshalIndent(v any) ([]byte, error) {
 	return w.out, nil
 }
 
+// Raw is JSON already; it is written as it is.
+type Raw []byte
+
 type writer struct {
 	out    []byte
 	indent bool
@@ -57,6 +60,10 @@ func (w *writer) value(v reflect.Value, depth int) error {
 			return fmt.Errorf("json: %s: %w", v.Type(), err)
 		}
 		w.text(string(text))
+		return nil
+	}
+	if raw, ok := v.Interface().(Raw); ok {
+		w.out = append(w.out, raw...)
 		return nil
 	}
 	switch kind {
