@@ -4,9 +4,9 @@ import (
 	"fmt"
 	"io"
 	"strings"
-	"text/tabwriter"
 	"time"
 
+	"github.com/tandem-mptcp/tandem/shared/columns"
 	"github.com/tandem-mptcp/tandem/shared/control"
 )
 
@@ -80,7 +80,7 @@ func listFlows(o options, stdout io.Writer) error {
 }
 
 func (l flowList) print(out io.Writer) {
-	w := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
+	w := columns.New(out)
 	fmt.Fprintln(w, "HOST\tDESTINATION\tAGE\tMODE\tDOWN\tUP\tSUBFLOWS (DOWN / UP)")
 	for _, f := range l.Flows {
 		var lines []string

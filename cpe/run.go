@@ -10,6 +10,8 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"github.com/tandem-mptcp/tandem/cpe/config"
+	"github.com/tandem-mptcp/tandem/cpe/netifd"
 	"github.com/tandem-mptcp/tandem/cpe/privilege"
 	"github.com/tandem-mptcp/tandem/cpe/uplink"
 	"github.com/tandem-mptcp/tandem/shared/control"
@@ -40,6 +42,7 @@ func run(o options, stderr io.Writer) error {
 	} else if err != nil {
 		log.Warn("privileges that are not needed could not be given up", "err", err)
 	}
+	askDevices(log, cfg)
 	pm, err := mptcp.Open()
 	if err != nil {
 		return fmt.Errorf("this kernel offers no MPTCP path manager (OpenWrt 24.10 or newer has it): %w", err)
@@ -95,6 +98,14 @@ func dropPrivileges(port uint16) error {
 	return privilege.Drop()
 }
 
+// askDevices lets netifd say which devices the lines have. Where it does not,
+// they count as down until it is asked again.
+func askDevices(log *logline.Logger, cfg *config.Config) {
+	if err := netifd.Resolve(context.Background(), cfg, netifd.UBus); err != nil {
+		log.Warn("lines named by interface are not used", "err", err)
+	}
+}
+
 // cpe is the running daemon as seen by signals and the control socket.
 type cpe struct {
 	options      options
@@ -142,6 +153,7 @@ func (d *cpe) tryReload() error {
 	case cfg.Port != old.config.Port || cfg.Control != old.config.Control && d.options.controlPath == "":
 		return errors.New("options port and control take effect at a restart only")
 	}
+	askDevices(d.log, cfg)
 	lines := d.proxy.lines
 	if err := lines.Configure(cfg); err != nil {
 		return errors.Join(err, lines.Configure(old.config))

@@ -4,11 +4,11 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"text/tabwriter"
 	"time"
 
 	"github.com/tandem-mptcp/tandem/cpe/upstream"
 	"github.com/tandem-mptcp/tandem/shared/account"
+	"github.com/tandem-mptcp/tandem/shared/columns"
 	"github.com/tandem-mptcp/tandem/shared/control"
 )
 
@@ -160,7 +160,7 @@ func status(o options, stdout io.Writer) error {
 }
 
 func (r report) print(out io.Writer) {
-	w := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
+	w := columns.New(out)
 	fmt.Fprintf(w, "tandem-cpe %s, pid %d\n\n", r.Version, r.PID)
 	fmt.Fprintln(w, "CONCENTRATOR\tKEY\tPROVEN ANSWERS\tCLOCK\tRTT\tSYN DATA SENT / TAKEN\tWITHOUT A ROUND TRIP\tSTATE")
 	for _, c := range r.Concentrators {

@@ -88,7 +88,8 @@ const (
 	Standby
 )
 
-// WAN is one uplink. Exactly one of Device and Interface is set.
+// WAN is one uplink. Exactly one of Device and Interface is set in a file; where
+// it is Interface, package netifd sets Device while the interface has one.
 type WAN struct {
 	Name      string
 	Device    string // kernel device, such as pppoe-wan

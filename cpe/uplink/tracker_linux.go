@@ -213,6 +213,10 @@ func logChanges(log *logline.Logger, old, wans []WAN) {
 // look reads one line's state from the kernel.
 func look(c config.WAN) (WAN, error) {
 	w := WAN{Name: c.Name, Device: c.Device, Interface: c.Interface, Role: c.Role, Metered: c.Metered, State: Down}
+	if c.Device == "" {
+		w.Reason = fmt.Sprintf("interface %q is not up", c.Interface)
+		return w, nil
+	}
 	link, err := netlink.LinkByName(c.Device)
 	if errors.As(err, new(netlink.LinkNotFoundError)) {
 		w.Reason = fmt.Sprintf("device %q does not exist", c.Device)

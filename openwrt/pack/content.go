@@ -31,6 +31,7 @@ var daemonFiles = []struct {
 	{"tandem.sysctl", "/etc/sysctl.d/20-tandem.conf", 0o644},
 	{"tandem.keep", "/lib/upgrade/keep.d/tandem", 0o644},
 	{"tandem.nft", "/usr/share/nftables.d/chain-pre/input/20-tandem.nft", 0o644},
+	{"tandem.acl.json", "/usr/share/acl.d/tandem.json", 0o644},
 	{"tandem.capabilities.json", "/etc/capabilities/tandem.json", 0o644},
 }
 

@@ -9,8 +9,8 @@ import (
 )
 
 // lmo turns a translation (.po, GNU gettext) into the form in which LuCI loads
-// it: texts, each padded to 4 bytes; an index of (hash of the English text, hash
-// of the translation, offset, length), ascending; and the offset of the index.
+// it: texts, each padded to 4 bytes; an index of (hash of the English text, number
+// of plural forms, offset, length), ascending; and the offset of the index.
 // Numbers are big-endian. See "LMO" in LuCI's wiki.
 func lmo(po string) ([]byte, error) {
 	messages, err := parsePO(po)
@@ -37,11 +37,11 @@ func lmo(po string) ([]byte, error) {
 		case m.plural != "":
 			for n, text := range m.texts {
 				if text != "" {
-					add(hash(m.key()+"\x02"+strconv.Itoa(n)), uint32(n+1), text)
+					add(hash(m.key()+"\x02"+strconv.Itoa(n)), uint32(len(m.texts)), text)
 				}
 			}
 		case m.texts[0] != "" && m.texts[0] != m.id:
-			add(hash(m.key()), hash(m.texts[0]), m.texts[0])
+			add(hash(m.key()), 1, m.texts[0])
 		}
 	}
 	sort.SliceStable(rows, func(i, j int) bool { return rows[i].key < rows[j].key })

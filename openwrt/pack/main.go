@@ -25,7 +25,7 @@ func main() {
 	flag.StringVar(&o.out, "out", "build", "where packages/ and feed/ are made")
 	flag.StringVar(&o.version, "version", "", "version of the packages (default: the feed Makefile's)")
 	flag.StringVar(&o.program, "program-version", "development", "what tandem-cpe version says")
-	flag.StringVar(&o.key, "key", "", "usign or signify secret key (default: OUT/usign.key, made if missing)")
+	flag.StringVar(&o.key, "key", "", "usign or signify secret key (default: OUT/usign.sec, made if missing)")
 	flag.StringVar(&o.apk, "apk", "", "apk program, version 3; without it there are no .apk files")
 	flag.StringVar(&o.apkKey, "apk-key", "", "PEM key (EC, prime256v1) that signs packages.adb")
 	flag.StringVar(&o.only, "arch", "", "only these architectures, by comma")
@@ -58,7 +58,7 @@ func (o options) run() error {
 		return err
 	}
 	if o.key == "" {
-		o.key = filepath.Join(o.out, "usign.key")
+		o.key = filepath.Join(o.out, "usign.sec")
 	}
 	k, err := loadKey(o.key)
 	if err != nil {
@@ -77,7 +77,11 @@ func (o options) run() error {
 	if err != nil {
 		return err
 	}
-	if err := os.WriteFile(filepath.Join(o.out, "usign.pub"), k.public(), 0o644); err != nil {
+	// Beside the packages, for the router's /etc/opkg/keys.
+	if err := os.MkdirAll(filepath.Join(o.out, "feed"), 0o755); err != nil {
+		return err
+	}
+	if err := os.WriteFile(filepath.Join(o.out, "feed", "usign.pub"), k.public(), 0o644); err != nil {
 		return err
 	}
 	for _, a := range rows {

@@ -25,8 +25,12 @@ type key struct {
 
 const comment = "untrusted comment: "
 
+// publicPath is where the public half of the key at path is: signify wants them
+// named alike, NAME.sec and NAME.pub.
+func publicPath(path string) string { return strings.TrimSuffix(path, ".sec") + ".pub" }
+
 // loadKey reads the secret key at path, or makes one there, with its public
-// half at path + ".pub", if there is none.
+// half beside it, if there is none.
 func loadKey(path string) (key, error) {
 	text, err := os.ReadFile(path)
 	if errors.Is(err, fs.ErrNotExist) {
@@ -55,7 +59,7 @@ func newKey(path string) (key, error) {
 	if err := os.WriteFile(path, k.secret(), 0o600); err != nil {
 		return k, err
 	}
-	return k, os.WriteFile(path+".pub", k.public(), 0o644)
+	return k, os.WriteFile(publicPath(path), k.public(), 0o644)
 }
 
 // secret is what usign -G writes: no key derivation, 0 rounds, a salt that
