@@ -10,7 +10,7 @@ STATICCHECK = honnef.co/go/tools/cmd/staticcheck@v0.7.0
 export GOVULNCHECK = golang.org/x/vuln/cmd/govulncheck@v1.9.0
 
 .DEFAULT_GOAL := build
-.PHONY: help build daemons vulncheck demo test test-unit test-root test-hostile test-fuzz bench lint clean setup
+.PHONY: help build daemons vulncheck demo test test-unit test-root test-hostile test-fuzz bench lint clean setup package
 
 help: ## list the targets
 	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -36,6 +36,7 @@ test: setup lint test-unit test-root ## everything but benchmarks (root)
 
 test-unit: ## tests that need no root, with the race detector, and the fuzz corpora
 	CGO_ENABLED=1 $(GO) test -race -count=1 $$($(GO) list ./... | grep -v -e /lab/e2e)
+	openwrt/tandem/test.sh
 
 test-root: build ## end-to-end tests in the lab (root)
 	CGO_ENABLED=1 $(GO) test -race -count=1 -timeout 20m ./lab/e2e -binaries $(CURDIR)/build
@@ -53,6 +54,12 @@ test-fuzz: ## each fuzz target for FUZZTIME (30s)
 	  for f in $$($(GO) test -list '^Fuzz' $$pkg | grep '^Fuzz' || true); do \
 	    echo "== $$pkg $$f"; $(GO) test -run '^$$' -fuzz "^$$f$$" -fuzztime $(FUZZTIME) -fuzzminimizetime 10x $$pkg; \
 	  done; done
+
+# OpenWrt packages. APK names an apk program (version 3) to get .apk files too,
+# USIGN_KEY and APK_KEY the keys that sign the feed (default: one made in build/).
+# ARCH=mipsel_24kc,x86_64 builds only these.
+package: ## .ipk (and .apk) packages and a signed feed for OpenWrt, into build/
+	$(GO) run ./openwrt/pack -program-version '$(VERSION)' $(if $(ARCH),-arch $(ARCH)) $(if $(USIGN_KEY),-key $(USIGN_KEY)) $(if $(APK),-apk $(APK)) $(if $(APK_KEY),-apk-key $(APK_KEY))
 
 lint: ## gofmt, vet, staticcheck, known vulnerabilities
 	@out=$$(gofmt -l $$(git ls-files -co --exclude-standard '*.go')); if [ -n "$$out" ]; then echo "gofmt would change:"; echo "$$out"; exit 1; fi
