@@ -14,6 +14,8 @@ import (
 	"testing"
 	"time"
 
+	"golang.org/x/sys/unix"
+
 	"github.com/tandem-mptcp/tandem/cpe/config"
 	"github.com/tandem-mptcp/tandem/cpe/keys"
 	"github.com/tandem-mptcp/tandem/shared/control"
@@ -294,4 +296,36 @@ func TestClockWords(t *testing.T) {
 			t.Errorf("%d ms: %q, want %q", ms, got, want)
 		}
 	}
+}
+
+// Where the key can be stored and the file cannot be written, the key goes
+// again: no secret is left that nothing names.
+func TestJoinDiskFull(t *testing.T) {
+	r := newRouter(t)
+	if err := os.MkdirAll(r.o.configDir, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	file := "# " + strings.Repeat("x", 2000) + "\n"
+	if err := os.WriteFile(filepath.Join(r.o.configDir, config.FileName), []byte(file), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	line, _ := r.line(nil)
+	var old unix.Rlimit
+	if err := unix.Getrlimit(unix.RLIMIT_FSIZE, &old); err != nil {
+		t.Fatal(err)
+	}
+	if err := unix.Setrlimit(unix.RLIMIT_FSIZE, &unix.Rlimit{Cur: 1000, Max: old.Max}); err != nil {
+		t.Fatal(err)
+	}
+	err := r.join(line, r.o, "-")
+	if err := unix.Setrlimit(unix.RLIMIT_FSIZE, &old); err != nil {
+		t.Fatal(err)
+	}
+	if err == nil || !strings.Contains(err.Error(), "nothing is changed") {
+		t.Errorf("error %v", err)
+	}
+	if r.file() != file || len(r.keyFiles()) != 0 {
+		t.Errorf("key files %v, file of %d bytes, want none and the former one", r.keyFiles(), len(r.file()))
+	}
+	r.noSecrets()
 }
