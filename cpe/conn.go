@@ -117,50 +117,78 @@ func (p *proxy) relayThrough(ctx context.Context, c *concentrator, s *settings, 
 // request takes the steps 3 and 4: when it returns, request and first bytes
 // are on their way.
 func (p *proxy) request(ctx context.Context, c *concentrator, s *settings, f *flow) (*net.TCPConn, *upstream.Attempt, error) {
-	var header [256]byte
 	if s.config.FirstByte.Warm() {
 		if attempt := c.Warm(); attempt != nil {
-			return nil, attempt, p.requestWarm(c, s, f, attempt, header[:0])
+			return nil, attempt, p.requestWarm(c, s, f, attempt)
 		}
 	}
-	attempt, err := c.Plan(s.config.FirstByte == config.FirstByteSYN)
-	if err != nil {
-		return nil, nil, err
+	for again := false; ; again = true {
+		attempt, err := c.Plan(wayOf(s.config.FirstByte))
+		if err != nil {
+			return nil, nil, err
+		}
+		up, err := p.requestOn(ctx, c, s, f, attempt)
+		if err == nil || again || !attempt.Superseded() {
+			return up, attempt, err
+		}
+		// The line went away under it. The other one leads there as well.
 	}
+}
+
+// wayOf says how a request travels that found no warm connection.
+func wayOf(b config.FirstByte) upstream.Way {
+	switch b {
+	case config.FirstByteAuto:
+		return upstream.SYNIfProven
+	case config.FirstByteSYN:
+		return upstream.SYN
+	}
+	return upstream.Plain
+}
+
+// requestOn sends the request on a connection of its own.
+func (p *proxy) requestOn(ctx context.Context, c *concentrator, s *settings, f *flow, attempt *upstream.Attempt) (*net.TCPConn, error) {
+	var header [256]byte
 	request, nonce, err := c.AppendConnect(header[:0], f.dst)
 	if err != nil {
-		return nil, nil, err
+		return nil, err
 	}
 	attempt.Nonce = nonce
 	if attempt.SynData {
 		if err := p.waitFirst(s, f); err != nil {
-			return nil, nil, err
+			return nil, err
 		}
 	}
 	up, err := attempt.Open(ctx, f.first.With(request))
-	if err != nil || attempt.SynData {
-		return up, attempt, err
+	if err != nil {
+		return nil, err
+	}
+	if attempt.SynData {
+		attempt.Sent(f.first.With(request))
+		return up, nil
 	}
 	// While the handshake took its round trip, the LAN host has spoken.
 	if err := f.first.Take(f.lan); err != nil {
 		_ = mptcp.Reset(up)
-		return nil, nil, serverError{err}
+		return nil, serverError{err}
 	}
+	attempt.Sent(f.first.With(request))
 	if _, err := up.Write(f.first.With(request)); err != nil {
 		_ = mptcp.Reset(up)
-		return nil, nil, err
+		return nil, err
 	}
-	return up, attempt, nil
+	return up, nil
 }
 
 // requestWarm sends the request on a connection that was made in advance.
 // Should that fail, Answer repairs it.
-func (p *proxy) requestWarm(c *concentrator, s *settings, f *flow, attempt *upstream.Attempt, header []byte) error {
+func (p *proxy) requestWarm(c *concentrator, s *settings, f *flow, attempt *upstream.Attempt) error {
 	if err := p.waitFirst(s, f); err != nil {
 		attempt.Abandon()
 		return err
 	}
-	request, nonce, err := c.AppendConnect(header, f.dst)
+	var header [256]byte
+	request, nonce, err := c.AppendConnect(header[:0], f.dst)
 	if err != nil {
 		attempt.Abandon()
 		return err
@@ -245,6 +273,7 @@ func (p *proxy) join(c *concentrator, f *flow, up *net.TCPConn, attempt *upstrea
 	}
 	return p.carry(listed, f.lan, up, func(ended *relay.Flow, r relay.Result) {
 		host.Close(r.Up, r.Down)
+		c.FlowEnded(attempt, r.Down)
 		p.bookLines(ended.Server(), attempt, r)
 		f.log.Debug("flow ended", "src", f.src, "dst", f.dst, "up", r.Up, "down", r.Down, "err", r.Err, "took", time.Since(f.started))
 	})

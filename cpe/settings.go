@@ -38,13 +38,16 @@ type concentrator struct {
 }
 
 // readiness is how many connections are to be made in advance.
-type readiness struct{ lowest, highest int }
+type readiness struct {
+	lowest, highest int
+	probe           bool // of data in the SYN
+}
 
 func readinessOf(cfg *config.Config) readiness {
 	if !cfg.FirstByte.Warm() {
 		return readiness{}
 	}
-	return readiness{cfg.WarmMin, cfg.WarmMax}
+	return readiness{cfg.WarmMin, cfg.WarmMax, cfg.FirstByte == config.FirstByteAuto}
 }
 
 // firstBytesWait is how long a LAN host gets to speak before a SYN that could
@@ -78,7 +81,7 @@ func newConcentrator(log *logline.Logger, c config.Concentrator, key credential.
 		signer = &credential.Signer{Identity: credential.NewIdentity(c.Key, key), Now: now()}
 	}
 	converter := upstream.NewConverter(log, c, signer, ruleset.MarkOwn, timeout, lines)
-	if err := converter.KeepWarm(ready.lowest, ready.highest); err != nil {
+	if err := converter.KeepWarm(ready.lowest, ready.highest, ready.probe); err != nil {
 		log.Warn("no connections are made in advance", "concentrator", c.Name, "err", err)
 	}
 	var wg sync.WaitGroup

@@ -24,8 +24,8 @@ const (
 )
 
 // Answer reads the converter's answer to the attempt's request. It comes on
-// conn, or on another connection if conn was parked and had to be replaced;
-// what does not answer is closed.
+// conn, or on another connection if conn had to be replaced (repair.go); what
+// does not answer is closed.
 func (c *Converter) Answer(ctx context.Context, conn *net.TCPConn, a *Attempt, buf []byte) (*net.TCPConn, handshake.Answer, []byte, error) {
 	if a.warm != nil {
 		got := c.answerWarm(ctx, a, buf)
@@ -40,7 +40,12 @@ func (c *Converter) Answer(ctx context.Context, conn *net.TCPConn, a *Attempt, b
 		}
 	}
 	_ = mptcp.Reset(conn)
-	if errors.Is(err, errLost) {
+	switch {
+	case !errors.Is(err, errLost):
+	case c.signer != nil:
+		got := c.repair(ctx, a, buf)
+		return got.conn, got.answer, got.rest, got.err
+	default: // a second copy could not be told from the first
 		err = c.noAnswer(err)
 	}
 	return nil, handshake.Answer{}, nil, err

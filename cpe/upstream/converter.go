@@ -30,15 +30,17 @@ type Converter struct {
 	Name string
 	Port uint16
 
-	log     *logline.Logger
-	lines   Lines
-	timeout time.Duration
-	mark    uint32
-	synData *synData
-	signer  *credential.Signer // nil: requests are not signed
-	trust   trust
-	pool    *warm.Pool // nil: no connections are made in advance
-	repairs struct{ lost, hedged, made, taken atomic.Int64 }
+	log      *logline.Logger
+	lines    Lines
+	timeout  time.Duration
+	mark     uint32
+	synData  *synData
+	drops    *drops
+	signer   *credential.Signer // nil: requests are not signed
+	trust    trust
+	pool     *warm.Pool // nil: no connections are made in advance
+	probeSYN bool       // by connections of the pool
+	repairs  struct{ lost, hedged, made, taken atomic.Int64 }
 
 	zeroRTT zeroRTT
 
@@ -62,7 +64,7 @@ func NewConverter(log *logline.Logger, c config.Concentrator, signer *credential
 	return &Converter{
 		signer: signer,
 		Name:   c.Name, Port: c.Port, log: log.With("concentrator", c.Name), lines: lines,
-		timeout: timeout, mark: mark, synData: newSynData(),
+		timeout: timeout, mark: mark, synData: newSynData(), drops: newDrops(),
 		addrs: c.Addresses, cookie: c.Cookie, wakeUp: make(chan struct{}, 1), asked: make(chan struct{}),
 	}
 }

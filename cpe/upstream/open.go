@@ -31,22 +31,44 @@ type Attempt struct {
 	failed error      // of sending
 }
 
-// Plan chooses the line and the way for the next connection. wantSynData is
-// the configuration's word; what is known of the line decides.
-func (c *Converter) Plan(wantSynData bool) (*Attempt, error) {
+// Way is how a request is to reach the converter.
+type Way int
+
+// The ways of a connection that is made for the request.
+const (
+	Plain       Way = iota // after the handshake
+	SYN                    // in the SYN, unless that went wrong of late
+	SYNIfProven            // in the SYN where that is known to get through
+)
+
+// Plan chooses the line and the way for the next connection. way is the wish;
+// what is known of the line decides.
+func (c *Converter) Plan(way Way) (*Attempt, error) {
 	to, line, err := c.addr()
 	if err != nil {
 		return nil, err
 	}
 	source, _ := line.Source(to.Addr())
-	synData := wantSynData && c.synData.allowed(line.Name)
-	return &Attempt{
-		SynData: synData, Line: line, converter: c, to: to,
+	a := &Attempt{
+		Line: line, converter: c, to: to,
 		dialer: mptcp.Dialer{
-			Device: line.Device, Source: source, Mark: c.mark, SynData: synData,
+			Device: line.Device, Source: source, Mark: c.mark,
 			KeepAlive: keepAlive, ReceiveBuffer: receiveBuffer,
 		},
-	}, nil
+	}
+	switch way {
+	case SYN:
+		a.SynData = c.synData.allowed(a.route())
+	case SYNIfProven:
+		a.SynData = c.synData.proven(a.route())
+	}
+	a.dialer.SynData = a.SynData
+	return a, nil
+}
+
+// route is what the connection goes over.
+func (a *Attempt) route() warm.Route {
+	return warm.Route{Line: a.Line.Name, Source: a.dialer.Source, To: a.to}
 }
 
 // receiveBuffer holds what 150 Mbit/s bring in while the slower line's round
@@ -84,6 +106,12 @@ func (a *Attempt) Open(ctx context.Context, request []byte) (*net.TCPConn, error
 	return nil, fmt.Errorf("%s over %s: %w", a.to, a.Line.Name, err)
 }
 
+// Superseded tells whether connections are made over another line by now.
+func (a *Attempt) Superseded() bool {
+	now, ok := a.converter.route()
+	return ok && now != a.route()
+}
+
 // Learn looks at a connection on which the converter's answer has arrived.
 // It returns whether the connection is MPTCP.
 func (a *Attempt) Learn(conn *net.TCPConn) (isMPTCP bool) {
@@ -95,7 +123,7 @@ func (a *Attempt) Learn(conn *net.TCPConn) (isMPTCP bool) {
 	acked, err := mptcp.SynDataAcked(conn)
 	a.converter.countZeroRTT(err == nil && acked)
 	if err == nil {
-		a.converter.learnSynData(a.Line.Name, acked, isMPTCP)
+		a.converter.learnSynData(a.route(), acked, isMPTCP)
 	}
 	return isMPTCP
 }

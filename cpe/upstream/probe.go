@@ -39,7 +39,15 @@ func (c *Converter) Verify(ctx context.Context) error {
 }
 
 func (c *Converter) runProbe(p *probe) {
-	p.err = c.ask()
+	// A line that went away under the question says nothing about the
+	// converter: ask over the next one.
+	for range 3 {
+		var attempt *Attempt
+		attempt, p.err = c.ask()
+		if p.err == nil || attempt == nil || !attempt.Superseded() {
+			break
+		}
+	}
 	if p.err == nil {
 		c.Alive()
 	} else {
@@ -51,41 +59,42 @@ func (c *Converter) runProbe(p *probe) {
 	close(p.done)
 }
 
-func (c *Converter) ask() error {
-	attempt, err := c.Plan(false)
+// ask returns what it asked over, nil if it could not.
+func (c *Converter) ask() (*Attempt, error) {
+	attempt, err := c.Plan(Plain)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), max(probeTime, 6*c.RoundTrip()))
 	defer cancel()
 	conn, err := attempt.dialer.Dial(ctx, attempt.to, nil)
 	if err != nil {
-		return fmt.Errorf("%s over %s: %w", attempt.to, attempt.Line.Name, err)
+		return attempt, fmt.Errorf("%s over %s: %w", attempt.to, attempt.Line.Name, err)
 	}
 	defer conn.Close()
 	deadline, _ := ctx.Deadline()
 	_ = conn.SetDeadline(deadline)
 	request, nonce, err := handshake.AppendInfo(nil, c.Cookie(), c.signer)
 	if err != nil {
-		return err
+		return attempt, err
 	}
 	if _, err := conn.Write(request); err != nil {
-		return c.silent(attempt.to, err)
+		return attempt, c.silent(attempt.to, err)
 	}
 	answer, _, err := c.read(conn, make([]byte, handshake.AnswerBuffer), nonce)
 	if err != nil {
-		return c.silent(attempt.to, err)
+		return attempt, c.silent(attempt.to, err)
 	}
 	switch answer.Kind {
 	case handshake.Unproven:
-		return fmt.Errorf("%s %w", attempt.to, answer.Err())
+		return attempt, fmt.Errorf("%s %w", attempt.to, answer.Err())
 	case handshake.NeedsCookie:
 		c.SetCookie(answer.Cookie)
 	case handshake.Busy:
 		c.mu.Lock()
 		c.until = time.Now().Add(answer.Wait)
 		c.mu.Unlock()
-		return answer.Err()
+		return attempt, answer.Err()
 	}
-	return nil
+	return attempt, nil
 }

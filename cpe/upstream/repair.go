@@ -14,10 +14,10 @@ import (
 	"github.com/tandem-mptcp/tandem/shared/mptcp"
 )
 
-// A request on a connection that was parked can meet its end: the concentrator
-// closed it in that moment, or something on the way has forgotten it and drops
-// what is sent. The same bytes then go out once more on a new connection, and
-// the LAN host sees nothing of it.
+// A request can meet the end of its connection: the concentrator closed a parked
+// one in that moment, something on the way has forgotten it and drops what is
+// sent, or its only line went away. The same bytes then go out once more on a
+// new connection, and the LAN host sees nothing of it.
 //
 // They are the same down to the nonce, and the concentrator takes a nonce once.
 // If it has read the first copy it refuses the second; if it takes the second,
@@ -33,6 +33,10 @@ var ErrTaken = errors.New("the connection broke after the concentrator had taken
 
 // errLost says that a parked connection ended without an answer.
 var errLost = errors.New("closed before it was answered")
+
+// Sent notes what was sent on a connection that the attempt made itself, to be
+// sent again if need be. It must not be changed until the answer is there.
+func (a *Attempt) Sent(request []byte) { a.sent = request }
 
 // Send sends request on a connection from Warm. It must not be changed until
 // the answer is there. A failure is for Answer to repair.
@@ -112,7 +116,7 @@ const repairTries = 3
 // repair sends a's request on a new connection.
 func (c *Converter) repair(ctx context.Context, a *Attempt, buf []byte) answered {
 	for range repairTries {
-		again, err := c.Plan(false)
+		again, err := c.Plan(Plain)
 		if err != nil {
 			return answered{err: err}
 		}
@@ -146,6 +150,10 @@ func (c *Converter) repair(ctx context.Context, a *Attempt, buf []byte) answered
 	c.repairs.taken.Add(1)
 	return answered{err: ErrTaken}
 }
+
+// takenPatience is how long a connection that was silent may still bring the
+// answer to a request that is known to have been taken.
+const takenPatience = 10 * time.Second
 
 // hedge repairs while the connection on which the request was sent may still
 // be alive: whichever answers first has it.
@@ -188,9 +196,13 @@ func (c *Converter) hedge(ctx context.Context, a *Attempt, buf []byte) answered 
 			}
 		case got := <-repaired:
 			if errors.Is(got.err, ErrTaken) && readable != nil {
-				// It is there after all, and slow.
-				err := <-readable
-				readable = nil
+				// It is there after all: slow, or its line is gone.
+				err := os.ErrDeadlineExceeded
+				select {
+				case err = <-readable:
+					readable = nil
+				case <-time.After(takenPatience):
+				}
 				if err == nil {
 					if late := c.readWarm(a, buf); late.err == nil {
 						return late

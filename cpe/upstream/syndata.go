@@ -3,9 +3,11 @@ package upstream
 import (
 	"sync"
 	"time"
+
+	"github.com/tandem-mptcp/tandem/cpe/warm"
 )
 
-// synData remembers per line whether data in the SYN gets through.
+// synData remembers per line, address of ours and of the converter's whether data in the SYN gets through.
 //
 // A SYN whose data is not acknowledged costs MPTCP for the life of that
 // connection (Linux 6.12 to 7.3: MPCapableDataFallback), so a miss is not
@@ -13,14 +15,15 @@ import (
 // again after a back-off that doubles.
 type synData struct {
 	mu    sync.Mutex
-	lines map[string]*lineSynData
+	lines map[warm.Route]*lineSynData
 
 	tried, acked, fellBack int64
 	now                    func() time.Time
 }
 
 type lineSynData struct {
-	misses int // in a row
+	taken  bool // at least once, and since the last miss
+	misses int  // in a row
 	missed time.Time
 	again  time.Time
 }
@@ -31,10 +34,10 @@ const (
 )
 
 func newSynData() *synData {
-	return &synData{lines: make(map[string]*lineSynData), now: time.Now}
+	return &synData{lines: make(map[warm.Route]*lineSynData), now: time.Now}
 }
 
-func (s *synData) allowed(line string) bool {
+func (s *synData) allowed(line warm.Route) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	l := s.lines[line]
@@ -50,7 +53,54 @@ func (s *synData) allowed(line string) bool {
 	return true
 }
 
-func (s *synData) learn(line string, acked, isMPTCP bool) (changed bool) {
+// line is called with mu held.
+func (s *synData) line(r warm.Route) *lineSynData {
+	l := s.lines[r]
+	if l == nil {
+		l = new(lineSynData)
+		s.lines[r] = l
+	}
+	return l
+}
+
+// proven tells whether data in the SYN was taken there, the last time it was
+// tried.
+func (s *synData) proven(r warm.Route) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	l := s.lines[r]
+	return l != nil && l.taken
+}
+
+// wantsProbe tells whether somebody should find out, and leaves it to the
+// caller for a while.
+func (s *synData) wantsProbe(r warm.Route) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	l := s.line(r)
+	now := s.now()
+	if l.taken || now.Before(l.again) {
+		return false
+	}
+	l.again = now.Add(synDataBackOff)
+	return true
+}
+
+// revoke gives up what was known: data that was acknowledged is thrown away.
+func (s *synData) revoke() (changed bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	now := s.now()
+	for _, l := range s.lines {
+		changed = changed || l.taken
+		l.taken = false
+		l.misses++
+		l.missed, l.again = now, now.Add(min(synDataBackOff<<min(l.misses-1, 10), synDataBackOffMax))
+	}
+	return changed
+}
+
+func (s *synData) learn(line warm.Route, acked, isMPTCP bool) (changed bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.tried++
@@ -63,16 +113,13 @@ func (s *synData) learn(line string, acked, isMPTCP bool) (changed bool) {
 	if !isMPTCP {
 		s.fellBack++
 	}
-	l := s.lines[line]
-	if l == nil {
-		l = new(lineSynData)
-		s.lines[line] = l
-	}
+	l := s.line(line)
 	if taken {
 		changed = l.misses > 0
-		l.misses = 0
+		l.misses, l.taken = 0, true
 		return changed
 	}
+	l.taken = false
 	now := s.now()
 	if l.misses > 0 && now.Sub(l.missed) < synDataBackOff/2 {
 		return false // begun before the first miss was known: the same news
@@ -84,14 +131,14 @@ func (s *synData) learn(line string, acked, isMPTCP bool) (changed bool) {
 	return changed
 }
 
-func (c *Converter) learnSynData(line string, acked, isMPTCP bool) {
+func (c *Converter) learnSynData(line warm.Route, acked, isMPTCP bool) {
 	if !c.synData.learn(line, acked, isMPTCP) {
 		return
 	}
 	if acked && isMPTCP {
-		c.log.Info("data in the SYN gets through again", "wan", line)
+		c.log.Info("data in the SYN gets through again", "wan", line.Line)
 	} else {
-		c.log.Warn("data in the SYN was not taken: not sent on this line for a while", "wan", line, "still_mptcp", isMPTCP)
+		c.log.Warn("data in the SYN was not taken: not sent on this line for a while", "wan", line.Line, "still_mptcp", isMPTCP)
 	}
 }
 

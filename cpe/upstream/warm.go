@@ -24,7 +24,11 @@ type held struct {
 // KeepWarm makes the converter keep connections ready, from lowest to highest.
 // Without a key there are none: a concentrator parks for those only who prove
 // who they are. Call it before Run.
-func (c *Converter) KeepWarm(lowest, highest int) error {
+//
+// With probe, such a connection now and then asks in the SYN to be parked: it
+// shows whether a line takes data there, at no cost to a flow.
+func (c *Converter) KeepWarm(lowest, highest int, probe bool) error {
+	c.probeSYN = probe
 	if c.signer == nil || highest == 0 {
 		return nil
 	}
@@ -75,9 +79,12 @@ func (c *Converter) openWarm(ctx context.Context) (*warm.Conn, error) {
 	if err := c.Down(); err != nil {
 		return nil, err
 	}
-	attempt, err := c.Plan(false)
+	attempt, err := c.Plan(Plain)
 	if err != nil {
 		return nil, err
+	}
+	if c.tryProbe(attempt.route()) {
+		attempt.SynData, attempt.dialer.SynData = true, true
 	}
 	conn, err := c.hold(ctx, attempt)
 	if errors.Is(err, handshake.ErrWrongTime) { // it is right now
@@ -88,6 +95,10 @@ func (c *Converter) openWarm(ctx context.Context) (*warm.Conn, error) {
 	}
 	return conn, err
 }
+
+// tryProbe tells whether this connection should show what its line does with
+// data in the SYN.
+func (c *Converter) tryProbe(r warm.Route) bool { return c.probeSYN && c.synData.wantsProbe(r) }
 
 // hold makes one parked connection as attempt says.
 func (c *Converter) hold(ctx context.Context, attempt *Attempt) (*warm.Conn, error) {
@@ -128,14 +139,20 @@ func (c *Converter) hold(ctx context.Context, attempt *Attempt) (*warm.Conn, err
 	case len(rest) > 0:
 		return nil, errors.New("hold: the concentrator sent more than its answer")
 	}
-	if isMPTCP, err := mptcp.IsMPTCP(conn); err != nil || !isMPTCP {
+	isMPTCP, err := mptcp.IsMPTCP(conn)
+	if attempt.SynData && err == nil {
+		if acked, err := mptcp.SynDataAcked(conn); err == nil {
+			c.learnSynData(attempt.route(), acked, isMPTCP)
+		}
+	}
+	if err != nil || !isMPTCP {
 		return nil, mptcp.ErrNotMPTCP
 	}
 	_ = conn.SetDeadline(time.Time{})
 	ready = true
 	return &warm.Conn{
 		TCPConn: conn, Note: &held{attempt, nonce},
-		Route: warm.Route{Line: attempt.Line.Name, Source: attempt.dialer.Source, To: attempt.to},
+		Route: attempt.route(),
 	}, nil
 }
 

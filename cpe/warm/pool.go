@@ -103,18 +103,33 @@ func New(c Config) (*Pool, error) {
 	return &Pool{Config: c, lot: lot, kick: make(chan struct{}, 1), pace: newPace()}, nil
 }
 
-// Take returns the connection that was parked last, nil if none is ready: the
-// youngest is the most likely to be alive. The caller owns it, and says with
-// Proved or Stale how it fared.
+// settle is how long it takes until a connection has its further subflows, and
+// with them survives the loss of a line.
+const settle = 400 * time.Millisecond
+
+// next takes out the youngest that has settled, which is the most likely to be
+// alive, else the oldest. It is called with mu held.
+func (p *Pool) next(now time.Time) *Conn {
+	i := len(p.ready) - 1
+	for i > 0 && now.Sub(p.ready[i].parked) < settle {
+		i--
+	}
+	c := p.ready[i]
+	p.ready = append(p.ready[:i], p.ready[i+1:]...)
+	return c
+}
+
+// Take takes a connection out, nil if none is ready. The caller owns it, and
+// says with Proved or Stale how it fared.
 func (p *Pool) Take() *Conn {
 	route, ok := p.Route()
 	p.mu.Lock()
-	p.demand.arrive(p.Now())
+	now := p.Now()
+	p.demand.arrive(now)
 	var found *Conn
 	var drop []*Conn
 	for found == nil && len(p.ready) > 0 {
-		c := p.ready[len(p.ready)-1]
-		p.ready = p.ready[:len(p.ready)-1]
+		c := p.next(now)
 		if _, ours := p.lot.Take(c.ticket); !ours {
 			continue // its peer has just closed it; woke deals with it
 		}
