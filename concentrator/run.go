@@ -31,6 +31,7 @@ func run(o options, stderr io.Writer) error {
 	level.Set(cfg.Log.Level)
 	log := slog.New(service.LogHandler(stderr, level))
 	store := clients.NewFolder(clientsFolder(cfg))
+	fit(log, cfg)
 	s, err := newServer(log, cfg, store)
 	if err != nil {
 		return err
@@ -186,6 +187,7 @@ func (d *concentrator) tryReload() error {
 	if err != nil {
 		return err
 	}
+	fit(d.log, cfg)
 	old := d.server.settings.Load().config
 	if !slices.Equal(cfg.Listen, old.Listen) || cfg.Control != old.Control || cfg.State != old.State || cfg.Metrics != old.Metrics || cfg.Mark != old.Mark ||
 		cfg.FastOpen != old.FastOpen || cfg.FastOpenQueue != old.FastOpenQueue || cfg.Limits.MaxNonces != old.Limits.MaxNonces {

@@ -65,7 +65,7 @@ func (d *concentrator) openState(cfg *config.Config) error {
 // lockState keeps a second daemon out of the folder: each would accept what
 // the other has accepted already.
 func lockState(path string) (*os.File, error) {
-	lock, err := os.OpenFile(filepath.Join(path, ".daemon"), os.O_RDWR|os.O_CREATE, 0o600)
+	lock, err := os.OpenFile(filepath.Join(path, ".daemon"), os.O_RDONLY|os.O_CREATE, 0o600)
 	if err != nil {
 		return nil, fmt.Errorf("state folder: %w", err)
 	}

@@ -298,6 +298,7 @@ func (p *proxy) carry(listed *flows.Flow, lan, up *net.TCPConn, done func(*relay
 func (p *proxy) goDirect(ctx context.Context, f *flow) {
 	server, err := direct.Dial(ctx, f.dst, ruleset.MarkOwn)
 	if err != nil {
+		p.ranOut(err)
 		p.refuse(f, err.Error())
 		return
 	}
@@ -311,6 +312,7 @@ func (p *proxy) goDirect(ctx context.Context, f *flow) {
 	account.Open()
 	listed := &flows.Flow{Host: f.src, Destination: f.dst, Started: f.started, Mode: flows.Direct}
 	if err := p.carry(listed, f.lan, server, func(_ *relay.Flow, r relay.Result) { account.Close(r.Up, r.Down) }); err != nil {
+		p.ranOut(err)
 		_ = mptcp.Reset(server)
 		p.refuse(f, err.Error())
 	}

@@ -9,6 +9,7 @@ import (
 
 	"github.com/tandem-mptcp/tandem/cpe/intercept"
 	"github.com/tandem-mptcp/tandem/cpe/ruleset"
+	"github.com/tandem-mptcp/tandem/shared/daemon"
 	"github.com/tandem-mptcp/tandem/shared/logline"
 )
 
@@ -88,8 +89,9 @@ func (i *interception) run(ctx context.Context) error {
 	return err
 }
 
-// watchLoad stops taking connections while max_flows are held: the LAN's next
-// ones are routed direct by the kernel, at no cost.
+// watchLoad stops taking connections while max_flows are held, or as many as
+// there are descriptors for: the LAN's next ones are routed direct by the
+// kernel, at no cost.
 func (i *interception) watchLoad(ctx context.Context) {
 	tick := time.NewTicker(100 * time.Millisecond)
 	defer tick.Stop()
@@ -98,10 +100,12 @@ func (i *interception) watchLoad(ctx context.Context) {
 		case <-ctx.Done():
 			return
 		case <-tick.C:
+		case <-i.proxy.crowd:
 		}
 		i.mu.Lock()
-		load, limit := i.proxy.load(), i.inForce.config.MaxFlows
-		full := load >= limit || i.full && load > limit*9/10
+		load, limit := i.proxy.load(), min(i.inForce.config.MaxFlows, roomForFlows())
+		i.proxy.room.Store(int64(limit))
+		full := load >= limit || i.full && load > limit*9/10 || i.proxy.shortLately()
 		if full != i.full {
 			if err := i.install(i.inForce, full); err != nil {
 				i.log.Error("cannot change the nftables rules", "err", err)
@@ -112,6 +116,13 @@ func (i *interception) watchLoad(ctx context.Context) {
 		}
 		i.mu.Unlock()
 	}
+}
+
+// roomForFlows is how many the limit of open files has room for: two
+// descriptors each, and as many again as half of them are being set up.
+func roomForFlows() int {
+	const others = 48 // listeners, lines, control, the runtime's own
+	return max(1, (daemon.OpenFiles()-others)/3)
 }
 
 // remove takes rules and routing away, then closes the listeners.

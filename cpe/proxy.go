@@ -32,10 +32,14 @@ type proxy struct {
 	counters struct {
 		accepted, relayed, mptcp, direct, refused, setups atomic.Int64
 	}
+	room  atomic.Int64  // flows from which on the LAN's next ones should go direct
+	crowd chan struct{} // there are as many, or descriptors have run out
+	short atomic.Int64  // when that was, Unix time in ns
 }
 
 func newProxy(log *logline.Logger, lines *uplink.Tracker) *proxy {
-	p := &proxy{log: log, lines: lines, engine: relay.NewEngine()}
+	p := &proxy{log: log, lines: lines, engine: relay.NewEngine(), crowd: make(chan struct{}, 1)}
+	p.room.Store(1 << 30)
 	p.answers.New = func() any { return new([handshake.AnswerBuffer]byte) }
 	return p
 }
@@ -48,8 +52,9 @@ func (p *proxy) accept(ctx context.Context, l *net.TCPListener) error {
 		case errors.Is(err, net.ErrClosed):
 			return nil
 		case err != nil:
-			// Out of descriptors, most likely. Waiting is all one can do; the
-			// kernel keeps the connection meanwhile.
+			// Out of descriptors, most likely: the next ones go direct, and the
+			// kernel keeps this one meanwhile.
+			p.ranOut(err)
 			p.log.Warn("cannot accept LAN connections", "err", err)
 			select {
 			case <-ctx.Done():
@@ -59,7 +64,9 @@ func (p *proxy) accept(ctx context.Context, l *net.TCPListener) error {
 		}
 		_ = lan.SetKeepAliveConfig(lanKeepAlive)
 		p.counters.accepted.Add(1)
-		p.counters.setups.Add(1)
+		if p.counters.setups.Add(1); p.load() >= int(p.room.Load()) {
+			p.crowded()
+		}
 		p.pending.Add(1)
 		go func() {
 			defer p.pending.Done()
@@ -72,6 +79,27 @@ func (p *proxy) accept(ctx context.Context, l *net.TCPListener) error {
 // lanKeepAlive finds LAN hosts that went away, without keeping those that
 // sleep awake.
 var lanKeepAlive = net.KeepAliveConfig{Enable: true, Idle: 120 * time.Second, Interval: 30 * time.Second, Count: 4}
+
+// crowded asks for the LAN's next connections to go direct.
+func (p *proxy) crowded() {
+	select {
+	case p.crowd <- struct{}{}:
+	default:
+	}
+}
+
+// ranOut notes an error for want of descriptors.
+func (p *proxy) ranOut(err error) {
+	if errors.Is(err, syscall.EMFILE) || errors.Is(err, syscall.ENFILE) {
+		p.short.Store(time.Now().UnixNano())
+		p.crowded()
+	}
+}
+
+// shortLately says whether descriptors ran out in the last seconds.
+func (p *proxy) shortLately() bool {
+	return time.Now().UnixNano()-p.short.Load() < int64(5*time.Second)
+}
 
 // load is the number of connections held, those being set up included.
 func (p *proxy) load() int { return p.engine.Active() + int(p.counters.setups.Load()) }

@@ -45,6 +45,8 @@ type House struct {
 	// CPEUnder is a program with its arguments that starts the CPE's daemon, such
 	// as setpriv; empty: it is started directly, as root.
 	CPEUnder []string
+	// ConcentratorUnder is the same for the concentrator's.
+	ConcentratorUnder []string
 
 	options   Options
 	listeners []net.Listener
@@ -115,7 +117,7 @@ func Build(ctx context.Context, o Options) (*House, error) {
 // StartConcentrator starts the daemon and waits until it serves.
 func (h *House) StartConcentrator(ctx context.Context) (err error) {
 	h.Concentrator, err = start(ctx, h.Host("core"), filepath.Join(h.Dir, "concentrator"), h.logFile("concentrator"),
-		h.concentratorProgram(), "run", "--config", h.concentratorFile())
+		slices.Concat(h.ConcentratorUnder, []string{h.concentratorProgram(), "run", "--config", h.concentratorFile()})...)
 	return err
 }
 
