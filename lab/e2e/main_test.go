@@ -42,7 +42,9 @@ func withBinaries(run func() int) (int, error) {
 	}
 	defer os.RemoveAll(dir)
 	for _, name := range []string{"cpe", "concentrator"} {
-		out, err := exec.Command("go", "build", "-o", filepath.Join(dir, "tandem-"+name), "github.com/tandem-mptcp/tandem/"+name).CombinedOutput()
+		cmd := exec.Command("go", "build", "-o", filepath.Join(dir, "tandem-"+name), "github.com/tandem-mptcp/tandem/"+name)
+		cmd.Env = append(os.Environ(), "CGO_ENABLED=0") // as they are shipped
+		out, err := cmd.CombinedOutput()
 		if err != nil {
 			return 1, fmt.Errorf("build %s: %w\n%s", name, err, out)
 		}
