@@ -35,7 +35,7 @@ test: setup lint test-unit test-root ## everything but benchmarks (root)
 	@cat build/vulncheck.txt
 
 test-unit: ## tests that need no root, with the race detector, and the fuzz corpora
-	CGO_ENABLED=1 $(GO) test -race -count=1 $$($(GO) list ./... | grep -v -e /lab/e2e)
+	CGO_ENABLED=1 $(GO) test -race -count=1 $$($(GO) list ./... | grep -v -e /lab/e2e -e /image/boot)
 	openwrt/tandem/test.sh
 
 test-root: build ## end-to-end tests in the lab (root)

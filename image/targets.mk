@@ -4,7 +4,7 @@ ARCH ?= amd64
 DEB_VERSION ?= $(shell git describe --tags 2>/dev/null | sed 's/^v//; s/-\([0-9]*\)-g/+\1./' | grep . || \
 	git log -1 --format=0.1.0~git%cd.%h --date=format:%Y%m%d 2>/dev/null)
 DEB = build/deb/tandem-concentrator_$(DEB_VERSION)_$(ARCH).deb
-.PHONY: deb image test-deb test-image test-powercut image-tools
+.PHONY: deb image oci test-deb test-image test-powercut test-alerts image-tools
 
 deb: ## build/deb/tandem-concentrator_VERSION_ARCH.deb (ARCH=amd64 or arm64)
 	@mkdir -p build/$(ARCH)
@@ -17,3 +17,25 @@ image-tools:
 image: image-tools deb ## build/image/tandem-concentrator.{raw,qcow2}: a VM that boots everywhere (root, 5 min)
 	GOARCH=$(ARCH) $(GO) build -trimpath -buildvcs=false -ldflags '-s -w' -o build/$(ARCH)/setup ./image/setup
 	image/build $(DEB) build/$(ARCH)/setup build/image
+
+oci: ## build/oci: what image/Containerfile packs; read its caveats
+	@mkdir -p build/oci/empty
+	GOARCH=$(ARCH) $(GO) build -trimpath -buildvcs=false -ldflags '$(LDFLAGS)' -o build/oci/tandem-concentrator ./concentrator
+	@cp concentrator/tandem-concentrator.toml build/oci/
+
+test-deb: image-tools deb ## what lintian says of the package
+	lintian --fail-on error,warning --suppress-tags bad-distribution-in-changes-file $(DEB)
+
+test-alerts: image-tools ## the alert rules, by promtool
+	cd concentrator/monitoring && promtool check rules alerts.yml && promtool test rules alerts_test.yml
+
+# Hardware virtualisation may be there and hang: name it if you know it works,
+# as in BOOT='-accel kvm'.
+BOOT ?=
+IMAGE_TEST = CGO_ENABLED=0 $(GO) test -count=1 -v ./image/boot -image $(CURDIR)/build/image/tandem-concentrator.raw -binaries $(CURDIR)/build $(BOOT)
+
+test-image: build image-tools ## boot the built image (make image) in QEMU, BIOS and UEFI, pair a CPE, move 100 MB (root, 15 min)
+	$(IMAGE_TEST) -timeout 3h -run TestImage
+
+test-powercut: build image-tools ## pull the plug of the built image 20 times (root, 1 h)
+	$(IMAGE_TEST) -timeout 6h -run TestPowerCut

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"regexp"
+	"slices"
 	"strings"
 
 	"golang.org/x/sys/unix"
@@ -97,7 +98,9 @@ func (m *machine) ports() error {
 		unit := "[Socket]\nListenStream=\n"
 		for _, a := range addresses {
 			unit += "ListenStream=" + a + "\n"
-			elements = append(elements, a[strings.LastIndexByte(a, ':')+1:])
+			if port := a[strings.LastIndexByte(a, ':')+1:]; !slices.Contains(elements, port) {
+				elements = append(elements, port)
+			}
 		}
 		err = write(m.at("/run/systemd/system/tandem-concentrator.socket.d/listen.conf"), unit, 0o644)
 	}

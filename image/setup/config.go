@@ -87,7 +87,7 @@ func (m *machine) validate(path string) error {
 
 // listenEntry finds "listen = [...]" at the top of a valid configuration.
 var (
-	listenEntry    = regexp.MustCompile(`(?m)^listen\s*=\s*\[([^\]]*)\]`)
+	listenEntry    = regexp.MustCompile(`(?ms)^listen\s*=\s*\[(.*?)\]\s*?(#[^\n]*)?$`)
 	quoted         = regexp.MustCompile(`["']([^"']+)["']`)
 	advertiseEmpty = regexp.MustCompile(`(?m)^advertise\s*=\s*\[\s*\]`)
 	clientTable    = regexp.MustCompile(`(?m)^\s*(\[\[client\]\]|client\s*=)`)

@@ -12,8 +12,8 @@ import (
 // routes, name servers, DHCP. Bonds, bridges and VLANs are complained of.
 func networkConfig(w *wish, text []byte) {
 	var c struct {
-		Network *yaml.Node `yaml:"network"`
-		Version int        `yaml:"version"`
+		Network map[string]any `yaml:"network"`
+		Version int            `yaml:"version"`
 	}
 	if err := yaml.Unmarshal(text, &c); err != nil {
 		w.complain("network-config: " + err.Error())

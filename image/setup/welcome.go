@@ -110,5 +110,27 @@ func (m *machine) ready() string {
 	if out, err := m.command("systemctl", "is-active", "tandem-concentrator.service"); err != nil {
 		state = "DOES NOT RUN (" + strings.TrimSpace(out) + "); see journalctl -u tandem-concentrator"
 	}
-	return "tandem-concentrator " + state + ", addresses: " + strings.Join(addresses(), " ")
+	failed, _ := m.command("systemctl", "list-units", "--failed", "--plain", "--no-legend", "--quiet")
+	text := fmt.Sprintf("tandem-concentrator %s, addresses: %s; failed units: %d; %s",
+		state, strings.Join(addresses(), " "), len(lines(failed)), m.memory())
+	for _, l := range lines(failed) {
+		text += "\n  failed: " + l
+	}
+	return text
+}
+
+// memory says how much is in use.
+func (m *machine) memory() string {
+	text, err := os.ReadFile(m.at("/proc/meminfo"))
+	if err != nil {
+		return err.Error()
+	}
+	kB := map[string]int{}
+	for _, l := range strings.Split(string(text), "\n") {
+		name, value, _ := strings.Cut(l, ":")
+		var n int
+		fmt.Sscan(value, &n)
+		kB[name] = n
+	}
+	return fmt.Sprintf("memory %d of %d MB in use", (kB["MemTotal"]-kB["MemAvailable"])/1024, kB["MemTotal"]/1024)
 }

@@ -1,0 +1,30 @@
+// Package boot starts the built image in QEMU and uses it as a household
+// would: pairs a CPE in the lab with the line that the console shows, and
+// sends traffic through it. See "make test-image" and "make test-powercut".
+package boot
+
+import (
+	"flag"
+	"fmt"
+	"os"
+	"testing"
+)
+
+var (
+	image    = flag.String("image", "", "raw disk image (required)")
+	binaries = flag.String("binaries", "", "folder with tandem-cpe (required)")
+	// Hardware virtualisation may be there and not work: it has to be asked for.
+	accel = flag.String("accel", "tcg,thread=multi,tb-size=512", "accelerator of QEMU")
+	limit = flag.Duration("limit", 0, "how long a boot may take; 0: 15 minutes under tcg, 2 otherwise")
+	cuts  = flag.Int("cuts", 20, "power cuts of TestPowerCut")
+	seed  = flag.Int64("seed", 0, "of their moments; 0: a new one, which is printed")
+)
+
+func TestMain(m *testing.M) {
+	flag.Parse()
+	if *image == "" || *binaries == "" || os.Geteuid() != 0 {
+		fmt.Fprintln(os.Stderr, "needs -image, -binaries and root: use make test-image")
+		os.Exit(2)
+	}
+	os.Exit(m.Run())
+}

@@ -1,0 +1,189 @@
+package boot
+
+import (
+	"bytes"
+	"encoding/base64"
+	"fmt"
+	"io"
+	"net"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+)
+
+// hardware is a kind of machine to boot on.
+type hardware struct {
+	uefi bool
+	disk string // virtio, nvme or scsi
+}
+
+// vm is the image on a disk of its own, larger than the image.
+type vm struct {
+	hardware
+	disk string
+	nets []*os.File // in the order of their MAC addresses
+	vars string     // UEFI's variables
+
+	console *console
+	cmd     *exec.Cmd
+	ended   chan struct{}
+	monitor string
+}
+
+const diskSize = 3 << 30
+
+func newVM(t *testing.T, h hardware, nets ...*os.File) *vm {
+	t.Helper()
+	dir := t.TempDir()
+	v := &vm{hardware: h, disk: filepath.Join(dir, "disk.raw"), vars: filepath.Join(dir, "vars.fd"), monitor: filepath.Join(dir, "monitor"), nets: nets}
+	command(t, "cp", "--sparse=always", *image, v.disk)
+	if err := os.Truncate(v.disk, diskSize); err != nil {
+		t.Fatal(err)
+	}
+	command(t, "cp", "/usr/share/OVMF/OVMF_VARS_4M.fd", v.vars)
+	return v
+}
+
+// credential is one that the hypervisor gives.
+type credential struct{ name, value string }
+
+// start switches the machine on.
+func (v *vm) start(t *testing.T, given ...credential) {
+	t.Helper()
+	bound := *limit
+	if bound == 0 {
+		if bound = 2 * time.Minute; strings.HasPrefix(*accel, "tcg") {
+			bound = 15 * time.Minute
+		}
+	}
+	args := []string{"--foreground", fmt.Sprint(3 * bound.Seconds()), "qemu-system-x86_64", "-machine", "q35", "-accel", *accel, "-cpu", "max",
+		"-m", "512", "-smp", "2", "-nodefaults", "-nographic", "-no-reboot", "-serial", "stdio",
+		"-monitor", "unix:" + v.monitor + ",server,nowait", "-device", "virtio-rng-pci"}
+	if v.uefi {
+		args = append(args, "-drive", "if=pflash,format=raw,unit=0,readonly=on,file=/usr/share/OVMF/OVMF_CODE_4M.fd",
+			"-drive", "if=pflash,format=raw,unit=1,file="+v.vars)
+	}
+	// Writes reach the disk file at once, so that killing QEMU loses what the
+	// guest has not written, no more and no less.
+	args = append(args, "-drive", "if=none,id=disk,format=raw,cache=writethrough,file="+v.disk)
+	switch v.hardware.disk {
+	case "virtio":
+		args = append(args, "-device", "virtio-blk-pci,drive=disk")
+	case "nvme":
+		args = append(args, "-device", "nvme,drive=disk,serial=tandem")
+	case "scsi":
+		args = append(args, "-device", "virtio-scsi-pci", "-device", "scsi-hd,drive=disk")
+	}
+	for i := range v.nets {
+		args = append(args, "-netdev", fmt.Sprintf("tap,id=n%d,fd=%d", i, 3+i),
+			"-device", fmt.Sprintf("virtio-net-pci,netdev=n%d,mac=%s,romfile=", i, mac(i)))
+	}
+	for _, c := range given {
+		args = append(args, "-smbios", "type=11,value=io.systemd.credential.binary:"+c.name+"="+base64.StdEncoding.EncodeToString([]byte(c.value)))
+	}
+	os.Remove(v.monitor)
+	v.console = &console{limit: bound}
+	v.cmd = exec.Command("timeout", args...)
+	v.cmd.ExtraFiles = v.nets
+	v.cmd.Stdout, v.cmd.Stderr = v.console, v.console
+	if err := v.cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	v.ended = make(chan struct{})
+	cmd, ended := v.cmd, v.ended
+	go func() { _ = cmd.Wait(); close(ended) }()
+	t.Cleanup(v.kill)
+}
+
+func mac(i int) string { return fmt.Sprintf("52:54:00:74:64:%02x", i+1) }
+
+// network is the credential with the fixed address of interface i.
+func network(i int, lines string) credential {
+	return credential{fmt.Sprintf("network.network.10-test%d", i),
+		fmt.Sprintf("[Match]\nMACAddress=%s\n[Network]\nIPv6AcceptRA=no\nLLMNR=no\n%s\n", mac(i), lines)}
+}
+
+// kill pulls the plug.
+func (v *vm) kill() {
+	if v.cmd == nil {
+		return
+	}
+	_ = v.cmd.Process.Kill()
+	<-v.ended
+}
+
+// shutdown presses the power button and waits until the machine is off.
+func (v *vm) shutdown(t *testing.T) {
+	t.Helper()
+	c, err := net.Dial("unix", v.monitor)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	if _, err := io.WriteString(c, "system_powerdown\n"); err != nil {
+		t.Fatal(err)
+	}
+	select {
+	case <-v.ended:
+	case <-time.After(v.console.limit):
+		t.Fatalf("does not switch off:\n%s", v.console)
+	}
+}
+
+// console is what the machine prints.
+type console struct {
+	limit time.Duration
+	mu    sync.Mutex
+	buf   bytes.Buffer
+}
+
+func (c *console) Write(b []byte) (int, error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.buf.Write(b)
+}
+
+// escapes are colours and cursor movements.
+var escapes = regexp.MustCompile("\x1b\\[[0-9;?]*[a-zA-Z]|\r")
+
+func (c *console) String() string {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return escapes.ReplaceAllString(c.buf.String(), "")
+}
+
+// wait returns what pattern finds, as soon as it is printed.
+func (v *vm) wait(t *testing.T, pattern string) []string {
+	t.Helper()
+	p := regexp.MustCompile(pattern)
+	deadline := time.Now().Add(v.console.limit)
+	for {
+		if m := p.FindStringSubmatch(v.console.String()); m != nil {
+			return m
+		}
+		select {
+		case <-v.ended:
+			if m := p.FindStringSubmatch(v.console.String()); m != nil {
+				return m
+			}
+			t.Fatalf("the machine went off before it printed %q:\n%s", pattern, v.console)
+		case <-time.After(200 * time.Millisecond):
+		}
+		if time.Now().After(deadline) {
+			t.Fatalf("%q was not printed within %s:\n%s", pattern, v.console.limit, v.console)
+		}
+	}
+}
+
+// line is the pairing line that is on the console, if any.
+func (c *console) line() string {
+	if m := regexp.MustCompile(pairing).FindStringSubmatch(c.String()); m != nil {
+		return m[1]
+	}
+	return ""
+}
