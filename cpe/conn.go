@@ -8,6 +8,8 @@ import (
 	"slices"
 	"time"
 
+	"golang.org/x/sys/unix"
+
 	"github.com/tandem-mptcp/tandem/cpe/config"
 	"github.com/tandem-mptcp/tandem/cpe/direct"
 	"github.com/tandem-mptcp/tandem/cpe/firstbytes"
@@ -54,10 +56,14 @@ func (p *proxy) handle(ctx context.Context, lan *net.TCPConn) {
 				if !c.Usable() {
 					continue
 				}
+				var server serverError
 				switch err := p.relayThrough(ctx, c, s, f); {
 				case err == nil:
 					return
-				case errors.As(err, new(serverError)):
+				case errors.As(err, &server):
+					if server.said {
+						p.refusals.Add(f.dst, server.how)
+					}
 					p.refuse(f, err.Error())
 					return
 				default:
@@ -88,7 +94,11 @@ type flow struct {
 
 // serverError is the concentrator's word that the server itself cannot be
 // reached: what goes direct would meet the same.
-type serverError struct{ error }
+type serverError struct {
+	error
+	said bool // by the server or the way to it, as how tells
+	how  ruleset.Refusal
+}
 
 // relayThrough takes the steps 3 to 6 with one concentrator. When it returns
 // an error, the LAN connection and its first bytes are untouched.
@@ -170,7 +180,7 @@ func (p *proxy) requestOn(ctx context.Context, c *concentrator, s *settings, f *
 	// While the handshake took its round trip, the LAN host has spoken.
 	if err := f.first.Take(f.lan); err != nil {
 		_ = mptcp.Reset(up)
-		return nil, serverError{err}
+		return nil, serverError{error: err}
 	}
 	attempt.Sent(f.first.With(request))
 	if _, err := up.Write(f.first.With(request)); err != nil {
@@ -201,7 +211,7 @@ func (p *proxy) requestWarm(c *concentrator, s *settings, f *flow, attempt *upst
 // waitFirst waits a moment for the LAN host's first bytes.
 func (p *proxy) waitFirst(s *settings, f *flow) error {
 	if err := f.first.Wait(f.lan, s.firstBytesWait(f.dst.Port())); err != nil {
-		return serverError{err}
+		return serverError{error: err}
 	}
 	return nil
 }
@@ -215,7 +225,7 @@ func (p *proxy) answer(ctx context.Context, c *concentrator, f *flow, up *net.TC
 	// 5 answer
 	up, answer, rest, err := c.Answer(ctx, up, attempt, buf[:])
 	if errors.Is(err, upstream.ErrTaken) {
-		return nil, serverError{err} // going direct would send it twice
+		return nil, serverError{error: err} // going direct would send it twice
 	}
 	if err != nil {
 		return nil, err
@@ -225,7 +235,7 @@ func (p *proxy) answer(ctx context.Context, c *concentrator, f *flow, up *net.TC
 		return up, err
 	}
 	if _, err := f.lan.Write(rest); err != nil {
-		return up, serverError{err} // the LAN host is gone
+		return up, serverError{error: err} // the LAN host is gone
 	}
 	// 6 relay
 	return up, p.join(c, f, up, attempt, isMPTCP)
@@ -242,8 +252,10 @@ func verdict(c *concentrator, a handshake.Answer) error {
 	switch a.Kind {
 	case handshake.Accepted:
 		return nil
-	case handshake.Refused, handshake.Unreachable:
-		return serverError{a.Err()}
+	case handshake.Refused:
+		return serverError{a.Err(), true, ruleset.Reset}
+	case handshake.Unreachable:
+		return serverError{a.Err(), true, ruleset.Unreachable}
 	case handshake.NeedsCookie:
 		c.SetCookie(a.Cookie)
 		return retry{a}
@@ -299,6 +311,12 @@ func (p *proxy) goDirect(ctx context.Context, f *flow) {
 	server, err := direct.Dial(ctx, f.dst, ruleset.MarkOwn)
 	if err != nil {
 		p.ranOut(err)
+		switch {
+		case errors.Is(err, unix.ECONNREFUSED):
+			p.refusals.Add(f.dst, ruleset.Reset)
+		case errors.Is(err, unix.EHOSTUNREACH), errors.Is(err, unix.ETIMEDOUT):
+			p.refusals.Add(f.dst, ruleset.Unreachable)
+		}
 		p.refuse(f, err.Error())
 		return
 	}

@@ -11,6 +11,7 @@ import (
 
 	"github.com/tandem-mptcp/tandem/cpe/flows"
 	"github.com/tandem-mptcp/tandem/cpe/handshake"
+	"github.com/tandem-mptcp/tandem/cpe/ruleset"
 	"github.com/tandem-mptcp/tandem/cpe/uplink"
 	"github.com/tandem-mptcp/tandem/cpe/upstream"
 	"github.com/tandem-mptcp/tandem/shared/account"
@@ -29,6 +30,7 @@ type proxy struct {
 	ledger   account.Ledger
 	answers  sync.Pool // of *[handshake.AnswerBuffer]byte
 	pending  sync.WaitGroup
+	refusals *ruleset.Refusals
 	counters struct {
 		accepted, relayed, mptcp, direct, refused, setups atomic.Int64
 	}
@@ -38,7 +40,7 @@ type proxy struct {
 }
 
 func newProxy(log *logline.Logger, lines *uplink.Tracker) *proxy {
-	p := &proxy{log: log, lines: lines, engine: relay.NewEngine(), crowd: make(chan struct{}, 1)}
+	p := &proxy{log: log, lines: lines, engine: relay.NewEngine(), crowd: make(chan struct{}, 1), refusals: ruleset.NewRefusals()}
 	p.room.Store(1 << 30)
 	p.answers.New = func() any { return new([handshake.AnswerBuffer]byte) }
 	return p

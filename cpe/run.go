@@ -75,6 +75,9 @@ func run(o options, stderr io.Writer) error {
 		daemon.Task{Name: "lines", Run: lines.Run},
 		daemon.Task{Name: "interception", Run: interception.run},
 		daemon.Task{Name: "facts", Run: d.followFacts},
+		daemon.Task{Name: "refusals", Run: func(ctx context.Context) error {
+			return p.refusals.Run(ctx, func(err error) { log.Debug("a refusal was not handed to the kernel", "err", err) })
+		}},
 		daemon.Task{Name: "control", Run: (&control.Server{
 			Path:     cfg.Control,
 			Handlers: d.handlers(),

@@ -31,8 +31,9 @@ func Render(c *config.Config, f policy.Facts, mode Mode) string {
 	// An empty table first, so that deleting works when there is none yet; all
 	// of it is one transaction, in which no packet sees half of the rules.
 	b.WriteString("table inet tandem\ndelete table inet tandem\ntable inet tandem {\n")
-	b.WriteString("\tcounter intercepted { }\n\tcounter bypassed { }\n\tcounter unmarked { }\n\n")
+	b.WriteString("\tcounter intercepted { }\n\tcounter bypassed { }\n\tcounter unmarked { }\n\tcounter refused { }\n\n")
 	writeSets(&b, c, f)
+	writeRefusalSets(&b)
 	fmt.Fprintf(&b, `	chain prerouting {
 		type filter hook prerouting priority mangle; policy accept;
 		iifname != @lan return
@@ -96,6 +97,7 @@ func openingRules(port uint16) string {
 		}
 	}
 	bypass("fib daddr type { local, broadcast, anycast, multicast }")
+	b.WriteString(refusalRules())
 	for _, ip := range families() {
 		fmt.Fprintf(&b, "\t\tmeta nfproto ipv%s meta l4proto tcp tproxy %s to :%d %s counter name intercepted accept\n",
 			ip.number, ip.keyword, port, setMark)
