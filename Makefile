@@ -10,7 +10,7 @@ STATICCHECK = honnef.co/go/tools/cmd/staticcheck@v0.7.0
 export GOVULNCHECK = golang.org/x/vuln/cmd/govulncheck@v1.9.0
 
 .DEFAULT_GOAL := build
-.PHONY: help build daemons vulncheck demo test test-unit test-root test-hostile test-fuzz bench lint clean setup package
+.PHONY: help build daemons vulncheck demo test test-unit test-root test-hostile test-fuzz bench bench-check bench-peers lint clean setup package
 
 help: ## list the targets
 	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -41,12 +41,15 @@ test-unit: ## tests that need no root, with the race detector, and the fuzz corp
 test-root: build ## end-to-end tests in the lab (root)
 	CGO_ENABLED=1 $(GO) test -race -count=1 -timeout 20m ./lab/e2e -binaries $(CURDIR)/build
 
-bench: setup build ## measure, and write docs/performance.md (root; BENCH=short,bonded: these sections only)
+bench: bench-peers build ## measure, and write docs/performance.md (root; BENCH=bulk,wan: these sections only)
 	@build/lab bench --report docs/performance.md $(if $(BENCH),--only $(BENCH)) $(if $(BENCH_JSON),--json $(BENCH_JSON))
 
-HOSTILE = TestFlood|TestGarbageThenIdle|TestSlowSenders|TestWrongCredential|TestReplay|TestForbiddenDestinations|TestBindingLog|TestFault
-test-hostile: build ## attacks of full length, with figures; a quiet machine, please (root, 10 min)
-	$(GO) test -v -count=1 -timeout 30m -run '$(HOSTILE)' ./lab/e2e -binaries $(CURDIR)/build -long
+bench-check: setup build ## compare with plain routing and raw MPTCP, fail below floors (root, 4 min)
+	@lab/setup-peers --packages
+	@build/lab bench --check --rounds 3
+
+bench-peers: setup ## get the programs that bench compares with: Debian packages, Go modules
+	@lab/setup-peers
 
 FUZZTIME ?= 30s
 test-fuzz: ## each fuzz target for FUZZTIME (30s)

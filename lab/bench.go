@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
@@ -17,6 +18,8 @@ func benchmark(ctx context.Context, args []string) error {
 	fs.StringVar(&o.Peers, "peers", defaultPeers(), "`folder` of the programs to compare with; make bench-peers fills it")
 	fs.IntVar(&o.Rounds, "rounds", 5, "`rounds` of what is measured in turns")
 	only := fs.String("only", "", "`sections` to measure, such as short,bonded (default: all)")
+	rivals := fs.String("rivals", "", "`names` of what to compare, such as \"Tandem,HAProxy\" (default: all there are)")
+	check := fs.Bool("check", false, "compare with plain routing and raw MPTCP, and fail below stated floors")
 	report := fs.String("report", "", "write the tables into this `file`; what it has of other sections stays")
 	jsonFile := fs.String("json", "", "write the figures to this `file`")
 	if err := parseOnly(fs, args); err != nil {
@@ -32,9 +35,18 @@ func benchmark(ctx context.Context, args []string) error {
 	if *only != "" {
 		o.Only = strings.Split(*only, ",")
 	}
+	if *rivals != "" {
+		o.Rivals = strings.Split(*rivals, ",")
+	}
 	p := newProgress(os.Stderr)
 	defer p.done()
 	o.Say = p.say
+	if *check {
+		text, err := bench.Check(ctx, o)
+		p.done()
+		fmt.Print(text)
+		return err
+	}
 	r, err := bench.Run(ctx, o)
 	p.done()
 	if err != nil {

@@ -34,7 +34,7 @@ func runBulk(ctx context.Context, o Options) (Outcome, error) {
 	figures := map[string]map[string]Bulk{}
 	var plot bars
 	err := withField(ctx, o, labnet.Spec{PlainWANs: true}, func(f *field) error {
-		if r := f.startRaw(ctx); r != nil {
+		if r := f.startRaw(o); r != nil {
 			f.rivals = append(f.rivals, r)
 		}
 		samples := map[string]map[way][]sample{}

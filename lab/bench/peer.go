@@ -26,19 +26,15 @@ type peer struct {
 	command func(end int, o Options, files []string) []string
 }
 
-// Exact versions; make bench builds them with the Go module proxy.
-const (
-	xrayModule    = "github.com/xtls/xray-core/main@v1.260327.0"
-	singBoxModule = "github.com/sagernet/sing-box/cmd/sing-box@v1.14.1"
-	benchUser     = "6c0e5b51-4f0c-4f5e-9d5e-0f6a7b8c9d0e" // of VLESS; no secret
-)
+// benchUser is the user of VLESS; no secret.
+const benchUser = "6c0e5b51-4f0c-4f5e-9d5e-0f6a7b8c9d0e"
 
 // peers, with the options that make each fast and the comparison fair: MPTCP
 // between the ends, no encryption where it can be had, no log.
 var peers = []peer{
 	{
 		name: "Xray VLESS", source: "192.0.2.13", port: 10013,
-		find:  func(ctx context.Context, o Options) (string, error) { return goProgram(ctx, o, "main", xrayModule) },
+		find:  func(_ context.Context, o Options) (string, error) { return goProgram(o, "main") },
 		files: xrayFiles,
 		command: func(_ int, o Options, files []string) []string {
 			return []string{filepath.Join(o.Peers, "main"), "run", "-c", files[0]}
@@ -46,9 +42,7 @@ var peers = []peer{
 	},
 	{
 		name: "sing-box VLESS", source: "192.0.2.14", port: 10014,
-		find: func(ctx context.Context, o Options) (string, error) {
-			return goProgram(ctx, o, "sing-box", singBoxModule)
-		},
+		find:  func(_ context.Context, o Options) (string, error) { return goProgram(o, "sing-box") },
 		files: singBoxFiles,
 		command: func(_ int, o Options, files []string) []string {
 			return []string{filepath.Join(o.Peers, "sing-box"), "run", "-c", files[0]}
@@ -78,12 +72,16 @@ var peers = []peer{
 	},
 }
 
-// goProgram finds a program among those that were built for the benchmark.
-func goProgram(_ context.Context, o Options, name, module string) (string, error) {
-	if _, err := os.Stat(filepath.Join(o.Peers, name)); err != nil {
+// goProgram finds a program that lab/setup-peers built, and which version.
+func goProgram(o Options, name string) (string, error) {
+	module, err := os.ReadFile(filepath.Join(o.Peers, name+".version"))
+	if err == nil {
+		_, err = os.Stat(filepath.Join(o.Peers, name))
+	}
+	if err != nil {
 		return "", fmt.Errorf("not built (make bench-peers): %w", err)
 	}
-	_, version, _ := strings.Cut(module, "@")
+	_, version, _ := strings.Cut(strings.TrimSpace(string(module)), "@")
 	return version, nil
 }
 

@@ -15,19 +15,16 @@ import (
 const raw = "raw MPTCP"
 
 // startRaw makes raw MPTCP one more rival, which serves no LAN host.
-func (f *field) startRaw(ctx context.Context) *rival {
+func (f *field) startRaw(o Options) *rival {
+	if !o.wants(raw) {
+		return nil
+	}
 	for _, p := range []string{"iperf3", "mptcpize"} {
 		if _, err := exec.LookPath(p); err != nil {
 			f.absent = append(f.absent, raw+": "+err.Error())
 			return nil
 		}
 	}
-	cmd := f.Host("core").Command(context.WithoutCancel(ctx), "mptcpize", "run", "iperf3", "-s", "-B", house.Concentrator4)
-	if err := cmd.Start(); err != nil {
-		f.absent = append(f.absent, raw+": "+err.Error())
-		return nil
-	}
-	f.started = append(f.started, cmd)
 	return &rival{name: raw}
 }
 
@@ -52,16 +49,17 @@ func (f *field) bulkRaw(ctx context.Context, n int, up bool, warm, d time.Durati
 		}
 	}
 	for attempt := 0; ; attempt++ {
-		out, err := f.Host("cpe").Command(ctx, "mptcpize", args...).Output()
+		out, err := f.iperf(ctx, args)
 		if jerr := json.Unmarshal(out, &report); jerr != nil {
 			return s, errors.Join(err, jerr)
 		}
 		if report.Error == "" {
 			break
 		}
-		if attempt == 20 { // the server may not be up yet, or busy with the former test
+		if attempt == 20 { // the server may not listen yet
 			return s, errors.New("iperf3: " + report.Error)
 		}
+		report.Error = ""
 		time.Sleep(100 * time.Millisecond)
 	}
 	s.Gbit = report.End.Received.Bits / 1e9
@@ -69,4 +67,16 @@ func (f *field) bulkRaw(ctx context.Context, n int, up bool, warm, d time.Durati
 		s.CPU[i] = percent / 100 * 8 / s.Gbit // seconds a second, over GB a second
 	}
 	return s, nil
+}
+
+// iperf runs a server for one test, and a client.
+func (f *field) iperf(ctx context.Context, args []string) ([]byte, error) {
+	server := f.Host("core").Command(ctx, "mptcpize", "run", "iperf3", "-s", "-1", "-B", house.Concentrator4)
+	if err := server.Start(); err != nil {
+		return nil, err
+	}
+	defer server.Wait()
+	defer server.Process.Kill()
+	time.Sleep(100 * time.Millisecond)
+	return f.Host("cpe").Command(ctx, "mptcpize", args...).Output()
 }

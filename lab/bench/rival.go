@@ -9,6 +9,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"syscall"
 	"time"
@@ -55,7 +56,7 @@ func withField(ctx context.Context, o Options, spec labnet.Spec, f func(*field) 
 	for _, p := range peers {
 		fmt.Fprintf(&bypass, "\tlist host '%s'\n", p.source)
 	}
-	h, err := house.Build(ctx, house.Options{Spec: spec, Binaries: o.Binaries, CPESections: bypass.String()})
+	h, err := house.Build(ctx, house.Options{Spec: spec, Binaries: o.Binaries, CPESections: bypass.String(), CPE: "\toption max_flows '20000'\n"})
 	fl := &field{House: h}
 	if h != nil {
 		defer func() { err = errors.Join(err, fl.stop(), h.Close()) }()
@@ -67,13 +68,16 @@ func withField(ctx context.Context, o Options, spec labnet.Spec, f func(*field) 
 		return err
 	}
 	fl.rivals = []*rival{
-		{name: "plain routing", source: house.Direct4},
+		{name: plain, source: house.Direct4},
 		{name: "Tandem", source: tandemSource, ends: []end{{h.CPE.PID()}, {h.Concentrator.PID()}}},
 	}
 	if err := fl.routePeers(ctx); err != nil {
 		return err
 	}
 	for _, p := range peers {
+		if !o.wants(p.name) {
+			continue
+		}
 		o.Say("starting " + p.name)
 		r, err := fl.start(ctx, o, p)
 		if err != nil {
@@ -82,8 +86,17 @@ func withField(ctx context.Context, o Options, spec labnet.Spec, f func(*field) 
 		}
 		fl.rivals = append(fl.rivals, r)
 	}
+	fl.rivals = slices.DeleteFunc(fl.rivals, func(r *rival) bool { return !o.wants(r.name) })
 	return f(fl)
 }
+
+// wants tells whether a rival is to be measured.
+func (o Options) wants(name string) bool {
+	return len(o.Rivals) == 0 || slices.Contains(o.Rivals, name)
+}
+
+// plain is the lines without anything: the limit.
+const plain = "plain routing"
 
 // tandemSource is the LAN host that Tandem serves.
 const tandemSource = "192.0.2.10"
@@ -121,7 +134,7 @@ func (f *field) start(ctx context.Context, o Options, p peer) (*rival, error) {
 		return nil, err
 	}
 	r := &rival{name: p.name, source: p.source, version: version}
-	var logs []*bytes.Buffer
+	var logs [2]bytes.Buffer
 	for i, host := range []*labnet.Host{f.Host("cpe"), f.Host("core")} {
 		var files []string
 		for name, text := range p.files(i) {
@@ -133,9 +146,7 @@ func (f *field) start(ctx context.Context, o Options, p peer) (*rival, error) {
 		}
 		args := p.command(i, o, files)
 		cmd := host.Command(context.WithoutCancel(ctx), args[0], args[1:]...)
-		log := new(bytes.Buffer)
-		cmd.Stdout, cmd.Stderr = log, log
-		logs = append(logs, log)
+		cmd.Stdout, cmd.Stderr = &logs[i], &logs[i]
 		if err := cmd.Start(); err != nil {
 			return nil, err
 		}
@@ -150,7 +161,7 @@ func (f *field) start(ctx context.Context, o Options, p peer) (*rival, error) {
 		}
 		select {
 		case <-ctx.Done():
-			return nil, fmt.Errorf("does not carry a connection: %w", err)
+			return nil, fmt.Errorf("does not carry a connection: %w; the router's end said %q", err, logs[0].String())
 		case <-time.After(50 * time.Millisecond):
 		}
 	}

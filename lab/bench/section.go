@@ -12,7 +12,7 @@ import (
 )
 
 // Sections is everything that can be measured, in the order of the report.
-var Sections = []Section{bulk, wan, connections, beside, memory, short, firstByte, outage, bonded}
+var Sections = []Section{bulk, wan, connections, beside, memory, bloat, short, firstByte, outage, bonded}
 
 // Section measures one thing.
 type Section struct {
@@ -33,6 +33,7 @@ type Options struct {
 	Binaries string       // folder of the two daemons
 	Peers    string       // folder of programs built for comparison
 	Only     []string     // names of sections; none: all
+	Rivals   []string     // to compare; none: all
 	Rounds   int          // of what is measured in interleaved rounds
 	Say      func(string) // progress
 }

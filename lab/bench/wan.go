@@ -23,13 +23,13 @@ func runWAN(ctx context.Context, o Options) (Outcome, error) {
 	var text string
 	plot := bars{title: "Processor time at the end that receives over MPTCP, 50 + 100 Mbit/s", unit: "s/GB"}
 	err := withField(ctx, o, fiftyHundred, func(f *field) error {
-		if r := f.startRaw(ctx); r != nil {
+		if r := f.startRaw(o); r != nil {
 			f.rivals = append(f.rivals, r)
 		}
 		// One line alone is no rival, and shadowsocks encrypts: its price is
 		// that of the bulk section.
 		f.rivals = slices.DeleteFunc(f.rivals, func(r *rival) bool {
-			return r.name == "plain routing" || r.name == "shadowsocks-libev"
+			return r.name == plain || r.name == "shadowsocks-libev"
 		})
 		samples := map[string]map[way][]sample{}
 		rounds := min(o.Rounds, 3) // steady: the lines decide
