@@ -16,8 +16,8 @@ var (
 // and all kinds of disks, and goes on to what the household sees.
 func TestImage(t *testing.T) {
 	for name, hw := range map[string]hardware{
-		"BIOS, virtio": {disk: "virtio"},
-		"UEFI, NVMe":   {uefi: true, disk: "nvme"},
+		"BIOS virtio": {disk: "virtio"},
+		"UEFI NVMe":   {uefi: true, disk: "nvme"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			h := newHouse(t)

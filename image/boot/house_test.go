@@ -44,7 +44,7 @@ func newHouse(t *testing.T) *house {
 	h := &house{cpe: newHost(t, "cpe"), lan: newHost(t, "lan"), server: newHost(t, "srv"), dir: t.TempDir()}
 	h.line1 = h.cpe.tap(t, "line1", "198.51.100.1/24")
 	h.line2 = h.cpe.tap(t, "line2", "203.0.113.1/24")
-	h.uplink = h.server.tap(t, "up", "10.0.0.1/24")
+	h.uplink = h.server.tap(t, "uplink", "10.0.0.1/24")
 	h.server.ip(t, "addr add "+serverAddr+"/32 dev lo")
 	h.cpe.ip(t, "link add lan type veth peer name eth0 netns "+string(h.lan))
 	h.cpe.ip(t, "addr add 192.168.7.1/24 dev lan")

@@ -15,6 +15,7 @@ type testMachine struct {
 	t       *testing.T
 	clients string // what client list says
 	ran     []string
+	hidden  bool // no public address
 }
 
 const shipped = "advertise = []\n"
@@ -59,6 +60,8 @@ func (m *testMachine) command(name string, args ...string) (string, error) {
 		return m.clients, nil
 	case line == "tandem-concentrator client add first":
 		m.clients = `[{"name": "first"}]`
+	case line == "tandem-concentrator client show first --line" && m.hidden && m.get(configPath) == shipped:
+		return "no public address", errors.New("exit status 1")
 	case line == "tandem-concentrator client show first --line":
 		return "tandem://secret\n", nil
 	case name == "ssh-keygen":
@@ -120,6 +123,14 @@ func TestFirstClient(t *testing.T) {
 	m.clients = `[{"name": "first"}]`
 	if err := m.first(&wish{}); err != nil || !strings.Contains(m.get("/console"), "tandem://secret") {
 		t.Errorf("not shown: %v", err)
+	}
+	// No public address: the line is made with what there is.
+	if len(addresses()) > 0 {
+		m = newMachine(t)
+		m.hidden = true
+		if err := m.first(&wish{}); err != nil || !strings.Contains(m.get("/console"), "tandem://secret") || m.get(configPath) == shipped {
+			t.Errorf("without a public address: %v, configuration %q", err, m.get(configPath))
+		}
 	}
 	// Somebody has configured clients.
 	for name, prepare := range map[string]func(*testMachine){

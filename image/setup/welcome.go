@@ -26,7 +26,10 @@ func (m *machine) welcome() error {
 			err = errors.Join(err, m.fromCloud(&w))
 		}
 	}
-	err = errors.Join(err, m.first(&w), m.complaints(&w))
+	if e := m.first(&w); e != nil {
+		w.complain(e.Error())
+	}
+	err = errors.Join(err, m.complaints(&w))
 	m.say(m.ready())
 	return err
 }
@@ -74,19 +77,14 @@ func (m *machine) first(w *wish) error {
 	if others := strings.Contains(list, `"name"`) && !ours; others || clientTable.Match(config) {
 		return write(shown, "not needed\n", 0o644)
 	}
-	if !ours {
-		if err := m.must("tandem-concentrator", "client", "add", firstClient); err != nil {
-			return err
-		}
-	}
-	line, err := m.command("tandem-concentrator", "client", "show", firstClient, "--line")
+	line, err := m.pairingLine(ours)
 	if err != nil && m.advertise(addresses()) == nil {
 		// No public address: a laboratory, or a translation nobody told us of.
 		// Our own addresses are the best guess.
-		line, err = m.command("tandem-concentrator", "client", "show", firstClient, "--line")
+		line, err = m.pairingLine(true)
 	}
 	if err != nil {
-		return fmt.Errorf("client show: %w: %s", err, strings.TrimSpace(line))
+		return fmt.Errorf("the first client's pairing line: %w", err)
 	}
 	m.onConsoles(func(c *os.File) error {
 		fmt.Fprintf(c, "\r\n\r\nTandem concentrator: the first client. On the router:\r\n\r\n")
@@ -102,6 +100,23 @@ func (m *machine) first(w *wish) error {
 		return err
 	})
 	return write(shown, time.Now().UTC().Format(time.RFC3339)+"\n", 0o644)
+}
+
+// pairingLine returns the first client's, which it makes unless it is there.
+// A client whose line cannot be made for want of an address is made all the
+// same.
+func (m *machine) pairingLine(there bool) (string, error) {
+	if !there {
+		if err := m.must("tandem-concentrator", "client", "add", firstClient); err != nil {
+			return "", err
+		}
+	}
+	line, err := m.command("tandem-concentrator", "client", "show", firstClient, "--line")
+	if err != nil {
+		// What it printed is no line then, and holds no key.
+		return "", fmt.Errorf("client show: %w: %s", err, strings.TrimSpace(line))
+	}
+	return line, nil
 }
 
 // ready is the last line of a boot.

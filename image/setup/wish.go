@@ -23,7 +23,12 @@ func (w *wish) given() bool {
 		len(w.network) > 0 || len(w.complaints) > 0
 }
 
-func (w *wish) complain(text string) { w.complaints = append(w.complaints, w.source+": "+text) }
+func (w *wish) complain(text string) {
+	if w.source != "" {
+		text = w.source + ": " + text
+	}
+	w.complaints = append(w.complaints, text)
+}
 
 // fill takes from other what w does not say itself.
 func (w *wish) fill(other wish) {
