@@ -1,7 +1,9 @@
 package main
 
 import (
+	"fmt"
 	"log/slog"
+	"strings"
 
 	"github.com/tandem-mptcp/tandem/concentrator/config"
 	"github.com/tandem-mptcp/tandem/shared/daemon"
@@ -15,19 +17,23 @@ func fit(log *slog.Logger, cfg *config.Config) {
 	files := daemon.OpenFiles()
 	room := max(8, files-others)
 	l := &cfg.Limits
+	var lowered []string
 	for _, limit := range []struct {
 		name string
 		n    *int
 		most int
 	}{
-		{"max_connections", &l.MaxConnections, room / 4}, // two each
-		{"max_setups", &l.MaxSetups, room / 32},          // two, and two more while the relay takes over
-		{"max_pending", &l.MaxPending, room / 8},
-		{"max_parked", &l.MaxParked, room / 8},
+		{"max_connections", &l.MaxConnections, room * 3 / 8}, // two each
+		{"max_setups", &l.MaxSetups, room / 32},              // two, and two more while the relay takes over
+		{"max_pending", &l.MaxPending, room / 16},
+		{"max_parked", &l.MaxParked, room / 16},
 	} {
 		if most := max(1, limit.most); *limit.n > most {
-			log.Warn("the limit of open files is too low for the configuration", "limit", limit.name, "configured", *limit.n, "in_force", most, "open_files", files)
+			lowered = append(lowered, fmt.Sprintf("%s %d instead of %d", limit.name, most, *limit.n))
 			*limit.n = most
 		}
+	}
+	if lowered != nil {
+		log.Warn("the limit of open files is too low for the configuration", "open_files", files, "in_force", strings.Join(lowered, ", "))
 	}
 }

@@ -138,7 +138,7 @@ func TestFaultDescriptors(t *testing.T) {
 				}
 			}
 			got := status(t, h).Flows
-			if n := got.Relayed - before.Relayed; n < 10 || n > 60 {
+			if n := got.Relayed - before.Relayed; n < 10 || n > 80 {
 				t.Errorf("%d of 100 streams are relayed", n)
 			}
 			for _, c := range open {
