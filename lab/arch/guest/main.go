@@ -1,0 +1,189 @@
+// Command guest is process 1 of the emulated router of "make test-arch": it
+// mounts, loads modules, configures three network devices, starts tandem-cpe
+// and does what the test asks for on TCP port 9 of its LAN address, one line a
+// connection.
+package main
+
+import (
+	"bufio"
+	"bytes"
+	"fmt"
+	"net"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+
+	"github.com/vishvananda/netlink"
+	"golang.org/x/sys/unix"
+)
+
+// devices by the last byte of the MAC address that QEMU was told: names and
+// order of PCI cards differ from machine to machine.
+var devices = map[byte]struct{ name, address, gateway string }{
+	1: {"lan", "192.0.2.1/24", ""},
+	2: {"dsl", "198.51.100.2/25", "198.51.100.1"},
+	3: {"lte", "198.51.100.130/25", "198.51.100.129"},
+}
+
+var daemon *exec.Cmd
+
+func main() {
+	if err := start(); err != nil {
+		fmt.Println("guest failed:", err)
+		off()
+	}
+	l, err := net.Listen("tcp", "192.0.2.1:9")
+	if err != nil {
+		fmt.Println("guest failed:", err)
+		off()
+	}
+	var name unix.Utsname
+	_ = unix.Uname(&name)
+	fmt.Println("guest kernel", unix.ByteSliceToString(name.Release[:]), unix.ByteSliceToString(name.Machine[:]))
+	fmt.Println("guest ready")
+	for {
+		c, err := l.Accept()
+		if err != nil {
+			continue
+		}
+		line, _ := bufio.NewReader(c).ReadString('\n')
+		fmt.Fprint(c, obey(strings.Fields(line)))
+		c.Close()
+	}
+}
+
+func off() {
+	unix.Sync()
+	_ = unix.Reboot(unix.LINUX_REBOOT_CMD_POWER_OFF)
+	select {}
+}
+
+func start() error {
+	for _, m := range []struct{ kind, at string }{
+		{"proc", "/proc"}, {"sysfs", "/sys"}, {"devtmpfs", "/dev"}, {"tmpfs", "/run"}, {"tmpfs", "/tmp"}, {"tmpfs", "/var"},
+	} {
+		if err := os.MkdirAll(m.at, 0o755); err != nil {
+			return err
+		}
+		if err := unix.Mount(m.kind, m.at, m.kind, 0, ""); err != nil && err != unix.EBUSY {
+			return fmt.Errorf("mount %s: %w", m.at, err)
+		}
+	}
+	_ = os.MkdirAll("/var/run", 0o755)
+	_ = os.Setenv("PATH", "/usr/sbin:/usr/bin:/sbin:/bin")
+	modules, err := filepath.Glob("/modules/*.ko") // named in the order to be loaded
+	if err != nil {
+		return err
+	}
+	for _, path := range modules {
+		f, err := os.Open(path)
+		if err != nil {
+			return err
+		}
+		if err := unix.FinitModule(int(f.Fd()), "", 0); err != nil && err != unix.EEXIST {
+			return fmt.Errorf("load %s: %w", path, err)
+		}
+		f.Close()
+	}
+	if err := network(); err != nil {
+		return err
+	}
+	daemon = exec.Command("/usr/sbin/tandem-cpe", "run", "--config", "/etc/config")
+	daemon.Stdout, daemon.Stderr = os.Stdout, os.Stdout
+	return daemon.Start()
+}
+
+func network() error {
+	lo, err := netlink.LinkByName("lo")
+	if err != nil {
+		return err
+	}
+	if err := netlink.LinkSetUp(lo); err != nil {
+		return err
+	}
+	links, err := netlink.LinkList()
+	if err != nil {
+		return err
+	}
+	found := 0
+	for _, l := range links {
+		mac := l.Attrs().HardwareAddr
+		if len(mac) != 6 {
+			continue
+		}
+		d, ok := devices[mac[5]]
+		if !ok {
+			continue
+		}
+		found++
+		if err := netlink.LinkSetName(l, d.name); err != nil {
+			return fmt.Errorf("name %s: %w", d.name, err)
+		}
+		addr, err := netlink.ParseAddr(d.address)
+		if err != nil {
+			return err
+		}
+		addr.Flags = unix.IFA_F_NODAD
+		if err := netlink.AddrAdd(l, addr); err != nil {
+			return fmt.Errorf("address of %s: %w", d.name, err)
+		}
+		if err := netlink.LinkSetUp(l); err != nil {
+			return err
+		}
+		if d.gateway == "" {
+			continue
+		}
+		// As OpenWrt's netifd has it for several WANs: default routes told apart
+		// by metric, and a table for what leaves from each address.
+		table := 100 + int(mac[5])
+		for _, r := range []netlink.Route{
+			{LinkIndex: l.Attrs().Index, Gw: net.ParseIP(d.gateway), Priority: table},
+			{LinkIndex: l.Attrs().Index, Gw: net.ParseIP(d.gateway), Table: table},
+		} {
+			if err := netlink.RouteAdd(&r); err != nil {
+				return fmt.Errorf("route over %s: %w", d.name, err)
+			}
+		}
+		rule := netlink.NewRule()
+		rule.Src, rule.Table, rule.Priority = &net.IPNet{IP: addr.IP, Mask: net.CIDRMask(32, 32)}, table, 1000
+		if err := netlink.RuleAdd(rule); err != nil {
+			return fmt.Errorf("rule for %s: %w", d.name, err)
+		}
+	}
+	if found != len(devices) {
+		return fmt.Errorf("%d network devices, want %d", found, len(devices))
+	}
+	return os.WriteFile("/proc/sys/net/ipv4/ip_forward", []byte("1"), 0)
+}
+
+// obey does what a line says: status, memory, off.
+func obey(words []string) string {
+	if len(words) == 0 {
+		return "what?\n"
+	}
+	switch words[0] {
+	case "status":
+		out, err := exec.Command("/usr/sbin/tandem-cpe", "status", "--json", "--config", "/etc/config").CombinedOutput()
+		if err != nil {
+			return fmt.Sprintf("%v: %s\n", err, out)
+		}
+		return string(out)
+	case "memory": // of the daemon, in kB
+		text, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", daemon.Process.Pid))
+		if err != nil {
+			return err.Error() + "\n"
+		}
+		for _, line := range bytes.Split(text, []byte("\n")) {
+			if f := bytes.Fields(line); len(f) > 1 && string(f[0]) == "VmRSS:" {
+				return string(f[1]) + "\n"
+			}
+		}
+		return "no VmRSS\n"
+	case "off":
+		_ = daemon.Process.Signal(unix.SIGTERM)
+		_ = daemon.Wait()
+		off()
+	}
+	return "what?\n"
+}

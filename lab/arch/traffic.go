@@ -1,0 +1,283 @@
+package main
+
+import (
+	"bufio"
+	"context"
+	"crypto/sha256"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"hash"
+	"io"
+	"math/rand/v2"
+	"net"
+	"sync"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// The server speaks a protocol of 9 bytes: the direction and a length. What is
+// sent is the same noise for the same length, so both ends know its sum.
+const (
+	down = 'D'
+	up   = 'U'
+	hold = 'H' // say one byte and stay
+)
+
+func (n *network) serve() error {
+	return enter(netSpace, func() (err error) {
+		n.listener, err = net.Listen("tcp4", fmt.Sprintf("%s:%d", serverAddress, serverPort))
+		if err != nil {
+			return err
+		}
+		l := n.listener
+		go func() {
+			for {
+				c, err := l.Accept()
+				if err != nil {
+					return
+				}
+				go func() { defer c.Close(); serveOne(c) }()
+			}
+		}()
+		return nil
+	})
+}
+
+func serveOne(c net.Conn) {
+	var head [9]byte
+	if _, err := io.ReadFull(c, head[:]); err != nil {
+		return
+	}
+	size := int64(binary.BigEndian.Uint64(head[1:]))
+	switch head[0] {
+	case down:
+		_, _ = io.Copy(c, noise(size))
+	case up:
+		sum := sha256.New()
+		if _, err := io.CopyN(sum, c, size); err == nil {
+			_, _ = c.Write(sum.Sum(nil))
+		}
+	case hold:
+		_, _ = c.Write([]byte{hold})
+		_, _ = io.Copy(io.Discard, c)
+	}
+}
+
+// noise is size bytes that do not compress and are the same each time.
+func noise(size int64) io.Reader {
+	return io.LimitReader(rand.NewChaCha8([32]byte{1}), size)
+}
+
+func sumOf(size int64) [32]byte {
+	h := sha256.New()
+	_, _ = io.Copy(h, noise(size))
+	return [32]byte(h.Sum(nil))
+}
+
+// call opens a connection of the LAN host to the server and says what is wanted.
+func (n *network) call(ctx context.Context, what byte, size int64) (c net.Conn, err error) {
+	err = enter(lanSpace, func() error {
+		d := net.Dialer{Timeout: time.Minute}
+		c, err = d.DialContext(ctx, "tcp4", fmt.Sprintf("%s:%d", serverAddress, serverPort))
+		return err
+	})
+	if err != nil {
+		return nil, err
+	}
+	head := binary.BigEndian.AppendUint64([]byte{what}, uint64(size))
+	_, err = c.Write(head)
+	return c, err
+}
+
+// move moves size bytes and checks them. midway runs when a third has arrived;
+// stall is the longest time without a byte after that.
+func (n *network) move(ctx context.Context, what byte, size int64, midway func() error) (took, stall time.Duration, err error) {
+	begun := time.Now()
+	c, err := n.call(ctx, what, size)
+	if err != nil {
+		return 0, 0, err
+	}
+	defer c.Close()
+	defer context.AfterFunc(ctx, func() { c.Close() })()
+	want := sumOf(size)
+	var got [32]byte
+	if what == up {
+		if _, err := io.Copy(c, noise(size)); err != nil {
+			return 0, 0, err
+		}
+		if _, err := io.ReadFull(c, got[:]); err != nil {
+			return 0, 0, fmt.Errorf("sum of the upload: %w", err)
+		}
+	} else if got, stall, err = receive(c, size, midway); err != nil {
+		return 0, 0, err
+	}
+	if got != want {
+		return 0, 0, errors.New("what arrived is not what was sent")
+	}
+	return time.Since(begun), stall, nil
+}
+
+func receive(c net.Conn, size int64, midway func() error) (sum [32]byte, stall time.Duration, err error) {
+	var h hash.Hash = sha256.New()
+	buf := make([]byte, 64<<10)
+	last := time.Now()
+	for at := int64(0); at < size; {
+		k, err := c.Read(buf)
+		h.Write(buf[:k])
+		at += int64(k)
+		now := time.Now()
+		if midway == nil && at > size/3 {
+			stall = max(stall, now.Sub(last))
+		}
+		last = now
+		if err != nil && at < size {
+			return sum, stall, fmt.Errorf("after %d of %d bytes: %w", at, size, err)
+		}
+		if midway != nil && at >= size/3 {
+			if err := midway(); err != nil {
+				return sum, stall, err
+			}
+			midway, last = nil, time.Now()
+		}
+	}
+	return [32]byte(h.Sum(nil)), stall, nil
+}
+
+// manyFlows opens count flows that stay, and reads the daemon's memory.
+func (n *network) manyFlows(ctx context.Context, count int) (open, kb int, err error) {
+	var mu sync.Mutex
+	var conns []net.Conn
+	var wg sync.WaitGroup
+	slots := make(chan struct{}, 16)
+	var failed error
+	for range count {
+		wg.Add(1)
+		slots <- struct{}{}
+		go func() {
+			defer func() { <-slots; wg.Done() }()
+			c, err := n.call(ctx, hold, 0)
+			if err == nil {
+				_ = c.SetReadDeadline(time.Now().Add(time.Minute))
+				_, err = io.ReadFull(c, make([]byte, 1))
+			}
+			mu.Lock()
+			defer mu.Unlock()
+			if err != nil {
+				failed = err
+				return
+			}
+			conns = append(conns, c)
+		}()
+	}
+	wg.Wait()
+	kb, err = n.memory()
+	for _, c := range conns {
+		c.Close()
+	}
+	if failed != nil {
+		err = fmt.Errorf("%d of %d: %w", count-len(conns), count, failed)
+	}
+	return len(conns), kb, err
+}
+
+// ask sends a line to the guest and returns what it says.
+func (n *network) ask(line string) (answer string, err error) {
+	err = enter(lanSpace, func() error {
+		c, err := net.DialTimeout("tcp4", guestAddress+":9", 10*time.Second)
+		if err != nil {
+			return err
+		}
+		defer c.Close()
+		_ = c.SetDeadline(time.Now().Add(time.Minute))
+		if _, err := fmt.Fprintln(c, line); err != nil {
+			return err
+		}
+		text, err := io.ReadAll(bufio.NewReader(c))
+		answer = string(text)
+		return err
+	})
+	return answer, err
+}
+
+// sniff counts the MPTCP SYNs that arrive for the concentrator over the lines.
+func (n *network) sniff() error {
+	return enter(farSpace, func() error {
+		for _, line := range []string{"dsl", "lte"} {
+			ifi, err := net.InterfaceByName(line)
+			if err != nil {
+				return err
+			}
+			const ip = 0x0008 // ETH_P_IP in network order
+			fd, err := unix.Socket(unix.AF_PACKET, unix.SOCK_DGRAM, ip)
+			if err != nil {
+				return err
+			}
+			if err := unix.Bind(fd, &unix.SockaddrLinklayer{Protocol: ip, Ifindex: ifi.Index}); err != nil {
+				return err
+			}
+			n.sniffers = append(n.sniffers, fd)
+			go n.count(fd)
+		}
+		return nil
+	})
+}
+
+func (n *network) count(fd int) {
+	buf := make([]byte, 2048)
+	for {
+		k, err := unix.Read(fd, buf)
+		if err == unix.EINTR || err == unix.ENETDOWN { // the line was cut
+			continue
+		}
+		if err != nil || k == 0 {
+			return
+		}
+		payload, mpCapable := synOf(buf[:k])
+		if mpCapable {
+			n.opened.Add(1)
+			if payload > 0 {
+				n.withData.Add(1)
+			}
+		}
+	}
+}
+
+func (n *network) syns() int        { return int(n.opened.Load()) }
+func (n *network) synPayloads() int { return int(n.withData.Load()) }
+
+// synOf says whether an IPv4 packet is a SYN with MP_CAPABLE to port 5124, and
+// how many bytes of data it carries.
+func synOf(p []byte) (payload int, mpCapable bool) {
+	if len(p) < 40 || p[0]>>4 != 4 || p[9] != unix.IPPROTO_TCP {
+		return 0, false
+	}
+	ihl, total := int(p[0]&15)*4, int(binary.BigEndian.Uint16(p[2:]))
+	if len(p) < total || total < ihl+20 {
+		return 0, false
+	}
+	t := p[ihl:total]
+	offset := int(t[12]>>4) * 4
+	const syn, ack = 2, 16
+	if t[13]&(syn|ack) != syn || binary.BigEndian.Uint16(t[2:]) != 5124 || offset < 20 || offset > len(t) {
+		return 0, false
+	}
+	for o := t[20:offset]; len(o) > 0; {
+		if o[0] == 0 {
+			break
+		}
+		if o[0] == 1 {
+			o = o[1:]
+			continue
+		}
+		if len(o) < 3 || o[1] < 2 || int(o[1]) > len(o) {
+			break
+		}
+		if o[0] == 30 && o[2]>>4 == 0 { // MPTCP, MP_CAPABLE
+			return len(t) - offset, true
+		}
+		o = o[o[1]:]
+	}
+	return 0, false
+}
