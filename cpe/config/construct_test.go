@@ -44,12 +44,46 @@ func show(sections []*section) string {
 }
 
 // What a UCI file can hold. Each "want" of a legal construct is what uci(1)
-// shows for it (openwrt/uci 66127cd); each "refused" names line and reason.
+// shows for it (see uci_test.go); each "refused" names line and reason.
 func TestConstructs(t *testing.T) {
+	tests := constructs()
+	if len(tests) < 60 {
+		t.Fatalf("%d constructs, want at least 60", len(tests))
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			sections, err := read(tt.text)
+			if tt.refused != "" {
+				if err == nil || err.Error() != tt.refused {
+					t.Errorf("%q:\n got %v\nwant %s", tt.text, err, tt.refused)
+				}
+				return
+			}
+			if err != nil {
+				t.Fatalf("%q: %v", tt.text, err)
+			}
+			if got := show(sections); got != tt.want {
+				t.Errorf("%q:\n got %s\nwant %s", tt.text, got, tt.want)
+			}
+		})
+	}
+}
+
+func manyOptions(n int) string {
+	var b strings.Builder
+	for i := range n {
+		fmt.Fprintf(&b, "option a%d b\n", i)
+	}
+	return b.String()
+}
+
+type construct struct {
+	name, text, want, refused string
+}
+
+func constructs() []construct {
 	const in = "config t s\n" // one line, so that the construct begins on line 2
-	tests := []struct {
-		name, text, want, refused string
-	}{
+	return []construct{
 		{name: "empty file", text: "", want: ""},
 		{name: "blank lines", text: "\n \t\n\r\n\v\f\n", want: ""},
 		{name: "comment only", text: "# x", want: ""},
@@ -150,32 +184,4 @@ func TestConstructs(t *testing.T) {
 		{name: "101 options", text: in + strings.Repeat("\n", 10) + manyOptions(101), refused: "tandem:112: more than 100 options in a section"},
 		{name: "two faults", text: "config t.u\noption a b\noption a b\n", refused: "tandem:1: section type \"t.u\": only letters, digits, _ and - are allowed\ntandem:3: option \"a\": given twice, first on line 2"},
 	}
-	if len(tests) < 60 {
-		t.Fatalf("%d constructs, want at least 60", len(tests))
-	}
-	for _, tt := range tests {
-		t.Run(tt.name, func(t *testing.T) {
-			sections, err := read(tt.text)
-			if tt.refused != "" {
-				if err == nil || err.Error() != tt.refused {
-					t.Errorf("%q:\n got %v\nwant %s", tt.text, err, tt.refused)
-				}
-				return
-			}
-			if err != nil {
-				t.Fatalf("%q: %v", tt.text, err)
-			}
-			if got := show(sections); got != tt.want {
-				t.Errorf("%q:\n got %s\nwant %s", tt.text, got, tt.want)
-			}
-		})
-	}
-}
-
-func manyOptions(n int) string {
-	var b strings.Builder
-	for i := range n {
-		fmt.Fprintf(&b, "option a%d b\n", i)
-	}
-	return b.String()
 }

@@ -64,12 +64,12 @@ func newNetwork() (n *network, err error) {
 			return n, err
 		}
 	}
-	if err := command("ip", "link", "add", "up", "netns", farSpace, "type", "veth", "peer", "name", "far", "netns", netSpace); err != nil {
+	if err := command("ip", "link", "add", "servers", "netns", farSpace, "type", "veth", "peer", "name", "far", "netns", netSpace); err != nil {
 		return n, err
 	}
 	for ns, lines := range map[string][]string{
 		lanSpace: {"route add default via " + guestAddress},
-		farSpace: {"address add " + concentratorAddress + "/24 dev up", "link set up up"},
+		farSpace: {"address add " + concentratorAddress + "/24 dev servers", "link set servers up"},
 		netSpace: {"link set lo up", "address add " + serverAddress + "/24 dev far", "link set far up"},
 	} {
 		if err := inside(ns, lines...); err != nil {
