@@ -10,7 +10,7 @@ STATICCHECK = honnef.co/go/tools/cmd/staticcheck@v0.7.0
 export GOVULNCHECK = golang.org/x/vuln/cmd/govulncheck@v1.9.0
 
 .DEFAULT_GOAL := build
-.PHONY: help build daemons vulncheck demo test test-unit test-root test-hostile test-fuzz bench bench-check bench-peers lint clean setup package
+.PHONY: help build daemons vulncheck demo test test-unit test-root test-hostile test-fuzz bench bench-check bench-peers lint clean setup package test-arch test-emulated
 
 help: ## list the targets
 	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -63,6 +63,12 @@ test-fuzz: ## each fuzz target for FUZZTIME (30s)
 # ARCH=mipsel_24kc,x86_64 builds only these.
 package: ## .ipk (and .apk) packages and a signed feed for OpenWrt, into build/
 	$(GO) run ./openwrt/pack -program-version '$(VERSION)' $(if $(ARCH),-arch $(ARCH)) $(if $(USIGN_KEY),-key $(USIGN_KEY)) $(if $(APK),-apk $(APK)) $(if $(APK_KEY),-apk-key $(APK_KEY))
+
+# One guest after the other: a kernel with MPTCP on another processor.
+test-arch: setup daemons ## tandem-cpe on emulated MIPS and ARM machines (root, 5 to 10 min a machine)
+	@missing=; for p in qemu-system-mips qemu-system-arm kmod cpio; do [ "$$(dpkg-query -W -f '$${db:Status-Status}' $$p 2>/dev/null)" = installed ] || missing="$$missing $$p"; done; \
+	[ -z "$$missing" ] || DEBIAN_FRONTEND=noninteractive apt-get install -y -q --no-install-recommends $$missing
+	$(GO) run ./lab/arch $(if $(ARCH_JSON),-json $(ARCH_JSON)) $(if $(MACHINES),$(MACHINES),mipsle arm arm64)
 
 lint: ## gofmt, vet, staticcheck, known vulnerabilities
 	@out=$$(gofmt -l $$(git ls-files -co --exclude-standard '*.go')); if [ -n "$$out" ]; then echo "gofmt would change:"; echo "$$out"; exit 1; fi
