@@ -149,6 +149,27 @@ start x VALID=1 'DAEMON_SAYS=tandem-cpe: tandem:2: option "enabled": "x" is none
 hasnot open_instance
 has 'log: not started: tandem-cpe: tandem:2: option "enabled": "x" is none of 0, 1'
 
+name="reload"
+reload() {
+	: > "$T/log"
+	(
+		export LOG="$T/log" DAEMON_SAYS=$2
+		. "$T/stubs"
+		. "$T/init"
+		running() { return "$running"; }
+		start() { echo started >> "$LOG"; }
+		running=$1
+		reload_service
+	)
+}
+reload 0 ''
+has started
+reload 1 'tandem:3: wrong'
+has started
+reload 0 'tandem:3: wrong'
+hasnot started
+has "log: reload refused, the configuration in force stays: tandem:3: wrong"
+
 name="triggers"
 : > "$T/log"
 (LOG="$T/log" && . "$T/stubs" && . "$T/init" && service_triggers)
