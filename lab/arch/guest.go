@@ -36,6 +36,8 @@ type guest struct {
 	kernel string
 	work   string
 	out    *transcript
+	ended  <-chan struct{} // closed when QEMU is gone; err says how
+	err    error
 }
 
 // boot builds the guest's files and starts it; it returns when the guest's
@@ -74,16 +76,16 @@ func boot(ctx context.Context, n *network, arch, cache string) (*guest, error) {
 		g.close()
 		return nil, err
 	}
-	ended := make(chan error, 1)
-	go func() { ended <- g.cmd.Wait() }()
-	g.out.ended = ended
+	ended := make(chan struct{})
+	go func() { g.err = g.cmd.Wait(); close(ended) }()
+	g.ended = ended
 	select {
 	case <-g.out.seen:
 		g.kernel = g.out.kernel()
 		return g, nil
-	case err := <-ended:
+	case <-ended:
 		g.close()
-		return nil, fmt.Errorf("the guest ended early (%v):\n%s", err, g.said())
+		return nil, fmt.Errorf("the guest ended early (%v):\n%s", g.err, g.said())
 	}
 }
 
@@ -128,10 +130,9 @@ config wan 'lte'
 func (g *guest) stop(ctx context.Context) error {
 	_, _ = new(network).ask("off") // the answer never comes: the guest is off
 	select {
-	case err := <-g.out.ended:
-		g.cmd = nil
-		if err != nil {
-			return fmt.Errorf("guest: %w", err)
+	case <-g.ended:
+		if g.err != nil {
+			return fmt.Errorf("guest: %w", g.err)
 		}
 		if !strings.Contains(g.said(), "msg=stopped") {
 			return errors.New("the daemon did not say that it stopped")
@@ -163,7 +164,6 @@ type transcript struct {
 	b     strings.Builder
 	seen  chan struct{}
 	ready bool
-	ended <-chan error
 }
 
 func (t *transcript) Write(p []byte) (int, error) {

@@ -89,7 +89,7 @@ func run(ctx context.Context, arch, cache string, size int64) (r result, err err
 	}
 	defer g.close()
 	r.BootSeconds, r.Kernel = time.Since(begun).Seconds(), g.kernel
-	if err := n.awaitUp(ctx); err != nil {
+	if err := n.awaitUp(ctx, g.ended); err != nil {
 		return r, fmt.Errorf("%w; the guest said:\n%s", err, g.said())
 	}
 	if r.IdleKB, err = n.memory(); err != nil {

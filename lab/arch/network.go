@@ -163,13 +163,15 @@ func (n *network) carried() (total [2]int64) {
 }
 
 // awaitUp waits until the guest's daemon has heard from the concentrator.
-func (n *network) awaitUp(ctx context.Context) error {
+func (n *network) awaitUp(ctx context.Context, ended <-chan struct{}) error {
 	for {
 		text, err := n.ask("status")
 		if err == nil && strings.Contains(text, `"up": true`) && strings.Contains(text, `"last_heard"`) {
 			return nil
 		}
 		select {
+		case <-ended:
+			return errors.New("the guest is gone")
 		case <-ctx.Done():
 			log, _ := os.ReadFile(filepath.Join(n.dir, "concentrator.log"))
 			return fmt.Errorf("the daemon does not serve: %w (status: %s, %v; concentrator: %s)", ctx.Err(), text, err, log)
