@@ -18,7 +18,9 @@ import (
 	"github.com/tandem-mptcp/tandem/concentrator/service"
 	"github.com/tandem-mptcp/tandem/shared/control"
 	"github.com/tandem-mptcp/tandem/shared/daemon"
+	"github.com/tandem-mptcp/tandem/shared/flight"
 	"github.com/tandem-mptcp/tandem/shared/mptcp"
+	"github.com/tandem-mptcp/tandem/shared/relay"
 )
 
 // run is the daemon.
@@ -68,6 +70,14 @@ func run(o options, stderr io.Writer) error {
 	err = daemon.Serve(ctx,
 		daemon.Task{Name: "connections", Run: func(ctx context.Context) error { return d.serve(ctx, listeners) }},
 		daemon.Task{Name: "clients", Run: store.Run},
+		daemon.Task{Name: "send buffers", Run: (&flight.Tuner[*relay.Flow]{
+			Warn: func(err error) {
+				log.Warn("send buffers are left to the kernel: a lost line is felt for longer", "hint", "needs CAP_NET_ADMIN", "err", err)
+			},
+			Flows: d.server.engine.Flows, Leg: (*relay.Flow).Client,
+			Sent:     func(_, down int64) int64 { return down },
+			Overhead: 1.25, // servers' data, many packets at a time
+		}).Run},
 		daemon.Task{Name: "volumes", Run: d.usage.Run},
 		daemon.Task{Name: "own addresses", Run: d.followOwn},
 		daemon.Task{Name: "memory", Run: s.tidy},

@@ -57,7 +57,12 @@ func (p *proxy) handle(ctx context.Context, lan *net.TCPConn) {
 					continue
 				}
 				var server serverError
-				switch err := p.relayThrough(ctx, c, s, f); {
+				err := p.relayThrough(ctx, c, s, f)
+				if err != nil && !errors.As(err, &server) && c.Usable() && c.Heard().After(f.started) {
+					// It works, as others hear: a line must have died under us.
+					err = p.relayThrough(ctx, c, s, f)
+				}
+				switch {
 				case err == nil:
 					return
 				case errors.As(err, &server):
@@ -308,7 +313,7 @@ func (p *proxy) carry(listed *flows.Flow, lan, up *net.TCPConn, done func(*relay
 
 // goDirect carries the flow without the concentrator, as a router would.
 func (p *proxy) goDirect(ctx context.Context, f *flow) {
-	server, err := direct.Dial(ctx, f.dst, ruleset.MarkOwn)
+	server, err := direct.Dial(ctx, f.dst, ruleset.MarkOwn, p.lines.Devices(f.dst.Addr()))
 	if err != nil {
 		p.ranOut(err)
 		switch {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"net"
+	"net/netip"
 	"sync"
 	"sync/atomic"
 	"syscall"
@@ -118,4 +119,15 @@ func (p *proxy) bookLines(up syscall.Conn, attempt *upstream.Attempt, r relay.Re
 			p.ledger.Account("wan/"+line).Add(int64(s.BytesAcked), int64(s.BytesReceived))
 		}
 	}
+}
+
+// targets are the addresses of the concentrators, the preferred one first.
+func (p *proxy) targets() []netip.AddrPort {
+	var all []netip.AddrPort
+	for _, c := range p.settings.Load().config.Concentrators {
+		for _, a := range c.Addresses {
+			all = append(all, netip.AddrPortFrom(a, c.Port))
+		}
+	}
+	return all
 }

@@ -11,13 +11,17 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/tandem-mptcp/tandem/cpe/config"
+	"github.com/tandem-mptcp/tandem/cpe/health"
 	"github.com/tandem-mptcp/tandem/cpe/netifd"
 	"github.com/tandem-mptcp/tandem/cpe/privilege"
+	"github.com/tandem-mptcp/tandem/cpe/ruleset"
 	"github.com/tandem-mptcp/tandem/cpe/uplink"
 	"github.com/tandem-mptcp/tandem/shared/control"
 	"github.com/tandem-mptcp/tandem/shared/daemon"
+	"github.com/tandem-mptcp/tandem/shared/flight"
 	"github.com/tandem-mptcp/tandem/shared/logline"
 	"github.com/tandem-mptcp/tandem/shared/mptcp"
+	"github.com/tandem-mptcp/tandem/shared/relay"
 )
 
 // run is the daemon. Interception begins when everything behind it works, and
@@ -73,11 +77,20 @@ func run(o options, stderr io.Writer) error {
 	log.Info("started", "version", version, "concentrators", len(cfg.Concentrators), "lines", len(cfg.WANs))
 	err = daemon.Serve(ctx,
 		daemon.Task{Name: "lines", Run: lines.Run},
+		daemon.Task{Name: "health", Run: (&health.Watch{Log: log, Lines: lines, Targets: p.targets, Mark: ruleset.MarkOwn}).Run},
 		daemon.Task{Name: "interception", Run: interception.run},
 		daemon.Task{Name: "facts", Run: d.followFacts},
 		daemon.Task{Name: "refusals", Run: func(ctx context.Context) error {
 			return p.refusals.Run(ctx, func(err error) { log.Debug("a refusal was not handed to the kernel", "err", err) })
 		}},
+		daemon.Task{Name: "send buffers", Run: (&flight.Tuner[*relay.Flow]{
+			Warn: func(err error) {
+				log.Warn("send buffers are left to the kernel: a lost line is felt for longer", "hint", "needs CAP_NET_ADMIN", "err", err)
+			},
+			Flows: p.engine.Flows, Leg: (*relay.Flow).Server,
+			Sent:     func(up, _ int64) int64 { return up },
+			Overhead: 2.5, // LAN hosts' packets, one by one
+		}).Run},
 		daemon.Task{Name: "control", Run: (&control.Server{
 			Path:     cfg.Control,
 			Handlers: d.handlers(),

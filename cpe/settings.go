@@ -69,18 +69,19 @@ func newSettings(log *logline.Logger, cfg *config.Config, keys map[credential.Ke
 			s.concentrators = append(s.concentrators, kept)
 			continue
 		}
-		s.concentrators = append(s.concentrators, newConcentrator(log, c, keys[c.Key], cfg.ConnectTimeout, readinessOf(cfg), lines.WANs))
+		s.concentrators = append(s.concentrators, newConcentrator(log, c, keys[c.Key], cfg.ConnectTimeout, readinessOf(cfg), lines))
 	}
 	return s
 }
 
-func newConcentrator(log *logline.Logger, c config.Concentrator, key credential.Key, timeout time.Duration, ready readiness, lines upstream.Lines) *concentrator {
+func newConcentrator(log *logline.Logger, c config.Concentrator, key credential.Key, timeout time.Duration, ready readiness, lines *uplink.Tracker) *concentrator {
 	ctx, cancel := context.WithCancel(context.Background())
 	var signer *credential.Signer
 	if !key.IsZero() {
 		signer = &credential.Signer{Identity: credential.NewIdentity(c.Key, key), Now: now()}
 	}
-	converter := upstream.NewConverter(log, c, signer, ruleset.MarkOwn, timeout, lines)
+	converter := upstream.NewConverter(log, c, signer, ruleset.MarkOwn, timeout, lines.WANs)
+	converter.Suspect = lines.Suspect
 	if err := converter.KeepWarm(ready.lowest, ready.highest, ready.probe); err != nil {
 		log.Warn("no connections are made in advance", "concentrator", c.Name, "err", err)
 	}

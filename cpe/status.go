@@ -6,6 +6,7 @@ import (
 	"os"
 	"time"
 
+	"github.com/tandem-mptcp/tandem/cpe/uplink"
 	"github.com/tandem-mptcp/tandem/cpe/upstream"
 	"github.com/tandem-mptcp/tandem/shared/account"
 	"github.com/tandem-mptcp/tandem/shared/columns"
@@ -128,6 +129,7 @@ func (p *proxy) wanReports() []wanReport {
 	reports := []wanReport{}
 	seen := p.survey()
 	for _, w := range p.lines.WANs() {
+		w = p.judge(w, seen[w.Name])
 		counters, rates := p.lines.Meter().Read(w.Name)
 		s := seen[w.Name]
 		wr := wanReport{
@@ -142,6 +144,31 @@ func (p *proxy) wanReports() []wanReport {
 		reports = append(reports, wr)
 	}
 	return reports
+}
+
+// lossy is the share of bytes sent again from which a line counts as degraded:
+// five times what cellular networks do.
+const lossy = 0.10
+
+// judge adds to a line that is up what its connections tell of it.
+func (p *proxy) judge(w uplink.WAN, s *lineSurvey) uplink.WAN {
+	if !w.Up {
+		return w
+	}
+	for _, c := range p.settings.Load().concentrators {
+		switch {
+		case c.NoMPTCP(w.Name):
+			w.State, w.Reason = uplink.NoMPTCP, "something on the way removes MPTCP: connections that begin on this line stay on it alone"
+			return w
+		case c.NoSynData(w.Name):
+			w.State, w.Reason = uplink.NoSynData, "data in the SYN does not get through: requests leave after the handshake"
+			return w
+		}
+	}
+	if s.sent > 1<<20 && s.loss() > lossy {
+		w.State, w.Reason = uplink.Degraded, fmt.Sprintf("%.0f %% of the bytes had to be sent again", s.loss()*100)
+	}
+	return w
 }
 
 func milliseconds(d time.Duration) float64 { return float64(d.Microseconds()) / 1e3 }

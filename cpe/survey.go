@@ -1,7 +1,7 @@
 package main
 
 import (
-	"slices"
+	"sort"
 	"time"
 
 	"github.com/tandem-mptcp/tandem/shared/mptcp"
@@ -46,7 +46,7 @@ func (l *lineSurvey) roundTrip() time.Duration {
 	if len(l.rtts) == 0 {
 		return 0
 	}
-	slices.Sort(l.rtts)
+	sort.Slice(l.rtts, func(i, j int) bool { return l.rtts[i] < l.rtts[j] })
 	return l.rtts[len(l.rtts)/2]
 }
 

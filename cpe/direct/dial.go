@@ -4,9 +4,12 @@ package direct
 
 import (
 	"context"
+	"errors"
 	"net"
 	"net/netip"
 	"time"
+
+	"golang.org/x/sys/unix"
 
 	"github.com/tandem-mptcp/tandem/shared/mptcp"
 )
@@ -14,14 +17,65 @@ import (
 // timeout is as long as a LAN host would wait by itself for a few SYNs.
 const timeout = 30 * time.Second
 
-// Dial opens plain TCP to dst along the router's ordinary routes. mark keeps
-// the packets out of our own interception. (net.Dialer could do it too, but
-// would bring the DNS resolver into the router's program, 0.2 MB.)
-func Dial(ctx context.Context, dst netip.AddrPort, mark uint32) (*net.TCPConn, error) {
+// after is how long the router's own choice of route has to answer before
+// another line is tried too.
+const after = 500 * time.Millisecond
+
+// Dial opens plain TCP to dst along the router's ordinary routes and, should
+// nobody answer there, over the given devices, one after the other: the
+// default route may lead into a line that is dead. mark keeps the packets out
+// of our own interception. (net.Dialer could do it too, but would bring the DNS
+// resolver into the router's program, 0.2 MB.)
+func Dial(ctx context.Context, dst netip.AddrPort, mark uint32, devices []string) (*net.TCPConn, error) {
 	ctx, cancel := context.WithTimeout(ctx, timeout)
 	defer cancel()
+	if len(devices) < 2 {
+		return dial(ctx, dst, mark, "")
+	}
+	type result struct {
+		conn *net.TCPConn
+		err  error
+	}
+	results := make(chan result, 1+len(devices))
+	start := func(device string) {
+		go func() {
+			conn, err := dial(ctx, dst, mark, device)
+			results <- result{conn, err}
+		}()
+	}
+	start("")
+	open := 1
+	next := time.NewTicker(after)
+	defer next.Stop()
+	for {
+		select {
+		case r := <-results:
+			open--
+			if r.err == nil || open == 0 || !errors.Is(r.err, unix.ETIMEDOUT) {
+				// An answer, be it a refusal. What else comes is not wanted.
+				cancel()
+				go func() {
+					for range open {
+						if late := <-results; late.err == nil {
+							_ = mptcp.Reset(late.conn)
+						}
+					}
+				}()
+				return r.conn, r.err
+			}
+		case <-next.C:
+			if len(devices) > 0 {
+				start(devices[0])
+				devices, open = devices[1:], open+1
+			}
+		}
+	}
+}
+
+func dial(ctx context.Context, dst netip.AddrPort, mark uint32, device string) (*net.TCPConn, error) {
 	d := mptcp.Dialer{
 		Plain:     true,
+		Device:    device,
 		Mark:      mark,
 		KeepAlive: net.KeepAliveConfig{Enable: true, Idle: 240 * time.Second, Interval: 30 * time.Second, Count: 4},
 	}

@@ -3,10 +3,11 @@
 package flows
 
 import (
-	"errors"
+	"net"
 	"net/netip"
 	"sort"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"time"
 
@@ -27,9 +28,7 @@ type Flow struct {
 	Concentrator string // empty when direct
 	Line         string // of the first subflow; empty when direct
 
-	mu    sync.Mutex
-	relay Relay // nil before Attach
-	ended bool
+	relay atomic.Pointer[Relay] // nil before Attach
 }
 
 // Relay is what carries the flow.
@@ -39,47 +38,33 @@ type Relay interface {
 }
 
 // Attach tells what carries the flow.
-func (f *Flow) Attach(r Relay) {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	f.relay = r
-}
+func (f *Flow) Attach(r Relay) { f.relay.Store(&r) }
 
 // Bytes returns what the flow has carried so far.
 func (f *Flow) Bytes() (up, down int64) {
-	f.mu.Lock()
-	r := f.relay
-	f.mu.Unlock()
-	if r == nil {
-		return 0, 0
+	if r := f.relay.Load(); r != nil {
+		return (*r).Bytes()
 	}
-	return r.Bytes()
+	return 0, 0
+}
+
+// Upstream is the connection to the concentrator, or to the server when
+// direct; nil before Attach. After the flow has ended it gives errors.
+func (f *Flow) Upstream() syscall.Conn {
+	if r := f.relay.Load(); r != nil {
+		return (*r).Server()
+	}
+	return nil
 }
 
 // Subflows returns the state of the flow's connection to the concentrator, or
-// an error for one that is plain TCP.
+// an error for one that is plain TCP or has ended.
 func (f *Flow) Subflows() ([]mptcp.Subflow, error) {
-	var subflows []mptcp.Subflow
-	err := f.Upstream(func(c syscall.Conn) (err error) {
-		subflows, err = mptcp.Subflows(c)
-		return err
-	})
-	return subflows, err
-}
-
-// ErrEnded is returned for a flow that is no more, or not yet.
-var ErrEnded = errors.New("the flow has ended")
-
-// Upstream runs look with the connection to the concentrator, or to the server
-// when direct. Until it returns the connection stays open, so it must not wait
-// for anything.
-func (f *Flow) Upstream(look func(syscall.Conn) error) error {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	if f.ended || f.relay == nil {
-		return ErrEnded
+	c := f.Upstream()
+	if c == nil {
+		return nil, net.ErrClosed
 	}
-	return look(f.relay.Server())
+	return mptcp.Subflows(c)
 }
 
 // Table holds the flows. The zero value is ready.
@@ -103,9 +88,6 @@ func (t *Table) Add(f *Flow) {
 
 // Remove ends the listing of a flow.
 func (t *Table) Remove(f *Flow) {
-	f.mu.Lock()
-	f.ended = true
-	f.mu.Unlock()
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	delete(t.flows, f.ID)

@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/vishvananda/netlink"
+	"golang.org/x/sys/unix"
 )
 
 // Counters are those of a device, as the kernel keeps them: all that passes,
@@ -32,15 +33,17 @@ type metered struct {
 	rates    Rates
 }
 
-// Sample reads the counters of the lines that have a device.
-func (m *Meter) Sample(wans []WAN) {
+// Sample reads the counters of the lines that have a device. It tells whether
+// the devices are not as the lines have it: an event about it is still to come.
+func (m *Meter) Sample(wans []WAN) (changed bool) {
 	now := time.Now()
 	for _, w := range wans {
 		var c Counters
-		ok := w.Index != 0
+		carrier, ok := false, w.Index != 0
 		if ok {
-			c, ok = readCounters(w.Index)
+			c, carrier, ok = readCounters(w.Index)
 		}
+		changed = changed || w.Present && !carrier || w.NoCarrier && carrier
 		m.mu.Lock()
 		if m.lines == nil {
 			m.lines = make(map[string]*metered)
@@ -58,6 +61,7 @@ func (m *Meter) Sample(wans []WAN) {
 		}
 		m.mu.Unlock()
 	}
+	return changed
 }
 
 // add makes the rates follow with a time constant of a second, whatever the
@@ -85,11 +89,20 @@ func (m *Meter) Read(name string) (Counters, Rates) {
 	return l.counters, l.rates
 }
 
-func readCounters(index int) (Counters, bool) {
+// readCounters also tells whether there is a carrier, which the kernel's events
+// tell up to a second later (linkwatch).
+func readCounters(index int) (c Counters, carrier, ok bool) {
 	link, err := netlink.LinkByIndex(index)
 	if err != nil || link.Attrs().Statistics == nil {
-		return Counters{}, false
+		return Counters{}, false, false
 	}
 	s := link.Attrs().Statistics
-	return Counters{Up: s.TxBytes, Down: s.RxBytes, UpPackets: s.TxPackets, DownPackets: s.RxPackets}, true
+	c = Counters{Up: s.TxBytes, Down: s.RxBytes, UpPackets: s.TxPackets, DownPackets: s.RxPackets}
+	return c, hasCarrier(link.Attrs().RawFlags), true
+}
+
+// hasCarrier: IFF_RUNNING follows the carrier late where IFF_LOWER_UP is at once.
+func hasCarrier(flags uint32) bool {
+	const up = unix.IFF_UP | unix.IFF_LOWER_UP
+	return flags&up == up
 }

@@ -29,14 +29,16 @@ type Tracker struct {
 	changed   chan struct{}
 	meter     Meter
 	sources   sources
+	suspects  chan string
 
-	mu         sync.Mutex // guards configured; held over a refresh
+	mu         sync.Mutex // guards what follows; held over a refresh
 	configured *config.Config
+	dead       map[string]string // lines that do not answer, and why that is thought
 }
 
 // NewTracker looks at the lines once and sets the endpoints accordingly.
 func NewTracker(log *logline.Logger, pm PathManager, c *config.Config) (*Tracker, error) {
-	t := &Tracker{log: log, endpoints: &endpoints{pm: pm, log: log}, changed: make(chan struct{}, 1)}
+	t := &Tracker{log: log, endpoints: &endpoints{pm: pm, log: log}, changed: make(chan struct{}, 1), suspects: make(chan string, 8), dead: make(map[string]string)}
 	if err := t.endpoints.open(); err != nil {
 		return nil, err
 	}
@@ -46,6 +48,23 @@ func NewTracker(log *logline.Logger, pm PathManager, c *config.Config) (*Tracker
 // WANs returns the lines as they are now, in the order of the configuration.
 // The slice is not changed later; do not change it either.
 func (t *Tracker) WANs() []WAN { return *t.wans.Load() }
+
+// Devices returns those of the lines that are up and have an address of dst's
+// family, the preferred one first.
+func (t *Tracker) Devices(dst netip.Addr) (devices []string) {
+	wans := t.WANs()
+	for w, ok := First(wans, dst); ok; w, ok = First(wans, dst) {
+		devices = append(devices, w.Device)
+		rest := make([]WAN, 0, len(wans))
+		for _, o := range wans {
+			if o.Name != w.Name {
+				rest = append(rest, o)
+			}
+		}
+		wans = rest
+	}
+	return devices
+}
 
 // Meter counts what the lines' devices carry.
 func (t *Tracker) Meter() *Meter { return &t.meter }
@@ -67,14 +86,44 @@ func (t *Tracker) Configure(c *config.Config) error {
 	return t.refresh()
 }
 
+// Suspect says that a line does not answer; [Tracker.Suspects] receives it.
+func (t *Tracker) Suspect(line string) {
+	select {
+	case t.suspects <- line:
+	default: // as many are being looked at
+	}
+}
+
+// Suspects receives the names of lines that were found not to answer.
+func (t *Tracker) Suspects() <-chan string { return t.suspects }
+
+// Declare books what the watch over a line found: that nothing comes back from
+// it, with the reason, or with an empty one that it works.
+func (t *Tracker) Declare(line, dead string) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.dead[line] == dead {
+		return
+	}
+	t.dead[line] = dead
+	if err := t.refresh(); err != nil {
+		t.log.Warn("cannot read the state of the lines", "err", err)
+	}
+}
+
+// Poke makes the tracker look at the lines now.
+func (t *Tracker) Poke() {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if err := t.refresh(); err != nil {
+		t.log.Warn("cannot read the state of the lines", "err", err)
+	}
+}
+
 // Run follows changes of links and addresses until ctx ends, then takes the
 // endpoints away.
 func (t *Tracker) Run(ctx context.Context) error {
 	defer t.endpoints.close()
-	var metering sync.WaitGroup
-	defer metering.Wait()
-	metering.Add(1)
-	go func() { defer metering.Done(); t.measure(ctx) }()
 	for ctx.Err() == nil {
 		if err := t.follow(ctx); err != nil {
 			// ENOBUFS and the like: events were lost, so look again at
@@ -87,22 +136,6 @@ func (t *Tracker) Run(ctx context.Context) error {
 		}
 	}
 	return nil
-}
-
-// measureEvery is how old the rates in status can be.
-const measureEvery = 500 * time.Millisecond
-
-func (t *Tracker) measure(ctx context.Context) {
-	tick := time.NewTicker(measureEvery)
-	defer tick.Stop()
-	for {
-		t.meter.Sample(t.WANs())
-		select {
-		case <-ctx.Done():
-			return
-		case <-tick.C:
-		}
-	}
 }
 
 // follow handles events until the subscription breaks or ctx ends.
@@ -177,6 +210,10 @@ func (t *Tracker) refresh() error {
 		if err != nil {
 			return err
 		}
+		w.Present = w.Up
+		if dead := t.dead[w.Name]; dead != "" && w.Up {
+			w.Up, w.State, w.Reason = false, Down, dead
+		}
 		wans = append(wans, w)
 	}
 	if old := t.wans.Load(); old != nil {
@@ -240,7 +277,8 @@ func look(c config.WAN) (WAN, error) {
 	switch {
 	case attrs.RawFlags&unix.IFF_UP == 0:
 		w.Reason = fmt.Sprintf("device %q is switched off", c.Device)
-	case attrs.RawFlags&unix.IFF_RUNNING == 0:
+	case !hasCarrier(attrs.RawFlags):
+		w.NoCarrier = true
 		w.Reason = fmt.Sprintf("device %q has no carrier", c.Device)
 	case len(w.Addrs) == 0:
 		w.Reason = fmt.Sprintf("device %q has no address yet", c.Device)

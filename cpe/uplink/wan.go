@@ -17,7 +17,9 @@ type WAN struct {
 	Index     int    // of the device, 0 while it does not exist
 	Role      config.Role
 	Metered   bool
-	Up        bool         // State is not Down
+	NoCarrier bool         // the device is there and switched on, but not connected
+	Present   bool         // device, carrier and address are there
+	Up        bool         // Present, and packets come back: State is not Down
 	State     State        // how well it serves
 	Reason    string       // why it is not Up, in words
 	Addrs     []netip.Addr // global ones, IPv4 first; the first of a family is used
@@ -46,4 +48,16 @@ func First(wans []WAN, dst netip.Addr) (best WAN, ok bool) {
 		}
 	}
 	return best, ok
+}
+
+// Next returns the line to try when the one named before does not answer: the
+// best of the others.
+func Next(wans []WAN, dst netip.Addr, before string) (WAN, bool) {
+	others := make([]WAN, 0, len(wans))
+	for _, w := range wans {
+		if w.Name != before {
+			others = append(others, w)
+		}
+	}
+	return First(others, dst)
 }

@@ -29,6 +29,8 @@ type Lines func() []uplink.WAN
 type Converter struct {
 	Name string
 	Port uint16
+	// Suspect, if set, is told of a line that did not answer where another did.
+	Suspect func(line string)
 
 	log      *logline.Logger
 	lines    Lines
@@ -43,6 +45,7 @@ type Converter struct {
 	repairs  struct{ lost, hedged, made, taken atomic.Int64 }
 
 	zeroRTT zeroRTT
+	passes  passes
 
 	mu     sync.Mutex
 	addrs  []netip.Addr

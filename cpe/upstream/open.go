@@ -22,6 +22,7 @@ type Attempt struct {
 	Line    uplink.WAN
 	Nonce   credential.Nonce // of the request, by which its answer is known
 
+	second    bool // the line first planned did not answer, another one did
 	converter *Converter
 	dialer    mptcp.Dialer
 	to        netip.AddrPort
@@ -48,6 +49,11 @@ func (c *Converter) Plan(way Way) (*Attempt, error) {
 	if err != nil {
 		return nil, err
 	}
+	return c.over(line, to, way), nil
+}
+
+// over is a connection over one line.
+func (c *Converter) over(line uplink.WAN, to netip.AddrPort, way Way) *Attempt {
 	source, _ := line.Source(to.Addr())
 	a := &Attempt{
 		Line: line, converter: c, to: to,
@@ -63,7 +69,7 @@ func (c *Converter) Plan(way Way) (*Attempt, error) {
 		a.SynData = c.synData.proven(a.route())
 	}
 	a.dialer.SynData = a.SynData
-	return a, nil
+	return a
 }
 
 // route is what the connection goes over.
@@ -89,11 +95,9 @@ func (a *Attempt) Open(ctx context.Context, request []byte) (*net.TCPConn, error
 	if !a.SynData {
 		request = nil
 	}
-	started := time.Now()
-	conn, err := a.dialer.Dial(ctx, a.to, request)
+	conn, err := a.race(ctx, request)
 	switch {
 	case err == nil:
-		a.converter.shookHands(time.Since(started))
 		return conn, nil
 	case errors.Is(err, unix.ECONNREFUSED):
 		a.converter.Fail(fmt.Errorf("%s refuses connections", a.to), 0)
@@ -116,7 +120,10 @@ func (a *Attempt) Superseded() bool {
 // It returns whether the connection is MPTCP.
 func (a *Attempt) Learn(conn *net.TCPConn) (isMPTCP bool) {
 	isMPTCP, err := mptcp.IsMPTCP(conn)
-	if err != nil || !a.SynData {
+	if err == nil {
+		a.converter.passes.learn(a.Line.Name, isMPTCP)
+	}
+	if err != nil || !a.SynData || a.second {
 		a.converter.countZeroRTT(a.warm != nil)
 		return isMPTCP
 	}

@@ -59,42 +59,61 @@ func (c *Converter) runProbe(p *probe) {
 	close(p.done)
 }
 
-// ask returns what it asked over, nil if it could not.
+// ask tries the best line and, before a converter that worked is given up, the
+// others: it may be the line that is dead. It returns what it asked over first,
+// nil if it could not.
 func (c *Converter) ask() (*Attempt, error) {
 	attempt, err := c.Plan(Plain)
 	if err != nil {
 		return nil, err
 	}
+	err = c.askOver(attempt)
+	if err == nil || !c.Usable() {
+		return attempt, err
+	}
+	for _, line := range c.lines() {
+		if _, leads := line.Source(attempt.to.Addr()); line.Name == attempt.Line.Name || !line.Up || !leads {
+			continue
+		}
+		if c.askOver(c.over(line, attempt.to, Plain)) == nil {
+			c.suspect(attempt.Line.Name)
+			return attempt, nil
+		}
+	}
+	return attempt, err
+}
+
+func (c *Converter) askOver(attempt *Attempt) error {
 	ctx, cancel := context.WithTimeout(context.Background(), max(probeTime, 6*c.RoundTrip()))
 	defer cancel()
 	conn, err := attempt.dialer.Dial(ctx, attempt.to, nil)
 	if err != nil {
-		return attempt, fmt.Errorf("%s over %s: %w", attempt.to, attempt.Line.Name, err)
+		return fmt.Errorf("%s over %s: %w", attempt.to, attempt.Line.Name, err)
 	}
 	defer conn.Close()
 	deadline, _ := ctx.Deadline()
 	_ = conn.SetDeadline(deadline)
 	request, nonce, err := handshake.AppendInfo(nil, c.Cookie(), c.signer)
 	if err != nil {
-		return attempt, err
+		return err
 	}
 	if _, err := conn.Write(request); err != nil {
-		return attempt, c.silent(attempt.to, err)
+		return c.silent(attempt.to, err)
 	}
 	answer, _, err := c.read(conn, make([]byte, handshake.AnswerBuffer), nonce)
 	if err != nil {
-		return attempt, c.silent(attempt.to, err)
+		return c.silent(attempt.to, err)
 	}
 	switch answer.Kind {
 	case handshake.Unproven:
-		return attempt, fmt.Errorf("%s %w", attempt.to, answer.Err())
+		return fmt.Errorf("%s %w", attempt.to, answer.Err())
 	case handshake.NeedsCookie:
 		c.SetCookie(answer.Cookie)
 	case handshake.Busy:
 		c.mu.Lock()
 		c.until = time.Now().Add(answer.Wait)
 		c.mu.Unlock()
-		return attempt, answer.Err()
+		return answer.Err()
 	}
-	return attempt, nil
+	return nil
 }

@@ -1,0 +1,138 @@
+package health
+
+import (
+	"sync"
+	"time"
+
+	"github.com/tandem-mptcp/tandem/cpe/uplink"
+)
+
+// line is what is known of one line. The watch's mu guards it, but for rtt.
+type line struct {
+	name    string
+	metered bool
+	present bool
+	up      bool
+
+	at      time.Time
+	packets uint64        // received until then
+	pace    float64       // packets received a second, lately
+	silent  time.Duration // since the last one
+	moving  time.Time     // when there was last some traffic
+
+	asking bool
+	asked  time.Time
+	tokens float64 // bytes that may be spent on a metered line
+	filled time.Time
+
+	mu  sync.Mutex
+	rtt time.Duration // of probes, smoothed; 0 while unknown
+}
+
+const (
+	// steady is the pace from which a sudden silence means something.
+	steady = 40
+	// quiet is that silence: longer than the pauses of a sender that waits for
+	// its next round trip.
+	quiet = 150 * time.Millisecond
+
+	idleProbe        = time.Minute
+	idleProbeMetered = time.Hour
+
+	// A dead line is asked often at first: its return is worth more than the
+	// packets, none of which arrive.
+	deadProbe     = 500 * time.Millisecond
+	deadProbeLate = 10 * time.Second
+	deadLate      = 10 * time.Minute
+
+	// probeBytes is what a handshake and its end cost, both ways.
+	probeBytes = 320
+	// A metered line pays at most 1 MB a month, 50 kB of it at a time.
+	tokensPerSecond = 1e6 / (30 * 86400)
+	tokensMost      = 50e3
+)
+
+// see books the counters.
+func (l *line) see(now time.Time, wan uplink.WAN, c uplink.Counters) {
+	l.metered = wan.Metered
+	if wan.Present != l.present || wan.Up != l.up {
+		l.present, l.up = wan.Present, wan.Up
+		l.pace, l.silent, l.asked = 0, 0, now
+		l.moving = now
+	}
+	dt := now.Sub(l.at)
+	came := c.DownPackets - l.packets
+	fresh := l.at.IsZero() || c.DownPackets < l.packets
+	l.at, l.packets = now, c.DownPackets
+	if fresh || dt <= 0 {
+		l.filled, l.tokens = now, tokensMost
+		return
+	}
+	if came == 0 {
+		l.silent += dt
+		if l.silent > 2*time.Second {
+			l.pace = 0
+		}
+		return
+	}
+	l.silent, l.moving = 0, now
+	l.pace += (float64(came)/dt.Seconds() - l.pace) * min(1, dt.Seconds()/0.3)
+}
+
+// busy tells whether a silence would be noticed only by looking often.
+func (l *line) busy() bool {
+	return l.present && (l.asking || l.pace >= steady || l.at.Sub(l.moving) < 2*time.Second)
+}
+
+// due tells whether the line has to be asked now.
+func (l *line) due(now time.Time) bool {
+	switch {
+	case !l.present || l.asking:
+		return false
+	case !l.up:
+		every := deadProbe
+		if now.Sub(l.moving) > deadLate {
+			every = deadProbeLate
+		}
+		return now.Sub(l.asked) >= every
+	case l.pace >= steady && l.silent >= quiet:
+		l.pace = 0 // once for each time it falls silent
+		return l.affords(now)
+	}
+	every := idleProbe
+	if l.metered {
+		every = idleProbeMetered
+	}
+	return l.silent >= every && now.Sub(l.asked) >= every && l.affords(now)
+}
+
+// affords tells whether a metered line may be asked.
+func (l *line) affords(now time.Time) bool {
+	l.tokens = min(tokensMost, l.tokens+now.Sub(l.filled).Seconds()*tokensPerSecond)
+	l.filled = now
+	return !l.metered || l.tokens >= probeBytes
+}
+
+func (l *line) spend(now time.Time) {
+	l.affords(now)
+	l.tokens = max(0, l.tokens-probeBytes)
+}
+
+// patience is how long an answer may take.
+func (l *line) patience() time.Duration {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.rtt == 0 {
+		return 300 * time.Millisecond
+	}
+	return min(max(2*l.rtt, l.rtt+80*time.Millisecond), time.Second)
+}
+
+func (l *line) answered(took time.Duration) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.rtt == 0 {
+		l.rtt = took
+	}
+	l.rtt += (took - l.rtt) / 4
+}

@@ -1,0 +1,93 @@
+package health
+
+import (
+	"testing"
+	"time"
+
+	"github.com/tandem-mptcp/tandem/cpe/uplink"
+)
+
+// play feeds a line with packets a tick, and returns how often it was due to be
+// asked. An asked line answers.
+func play(l *line, wan uplink.WAN, now *time.Time, packets *uint64, perTick uint64, ticks int) (asked int) {
+	for range ticks {
+		*now = now.Add(busyTick)
+		*packets += perTick
+		l.see(*now, wan, uplink.Counters{DownPackets: *packets})
+		if l.due(*now) {
+			asked++
+			l.spend(*now)
+			l.asked = *now
+		}
+	}
+	return asked
+}
+
+func TestDue(t *testing.T) {
+	now, packets := time.Unix(1e9, 0), uint64(1000)
+	wan := uplink.WAN{Name: "dsl", Present: true, Up: true}
+	l := new(line)
+	step := func(what string, perTick uint64, d time.Duration, low, top int) {
+		t.Helper()
+		if got := play(l, wan, &now, &packets, perTick, int(d/busyTick)); got < low || got > top {
+			t.Errorf("%s: asked %d times, want %d to %d", what, got, low, top)
+		}
+	}
+	step("traffic", 10, 5*time.Second, 0, 0)
+	step("a pause as between two round trips", 0, 100*time.Millisecond, 0, 0)
+	step("traffic", 10, time.Second, 0, 0)
+	step("silence", 0, 300*time.Millisecond, 1, 1)
+	step("it lasts", 0, 50*time.Second, 0, 0)
+	step("idle for minutes", 0, 5*time.Minute, 4, 6)
+	step("single packets now and then are no stream", 1, 50*time.Millisecond, 0, 0)
+	step("nor is their end news", 0, 10*time.Second, 0, 0)
+
+	wan.Up = false
+	step("dead", 0, 5*time.Second, 8, 11)
+	step("dead for long", 0, 10*time.Minute, 1000, 1300)
+	step("and for longer", 0, 10*time.Minute, 50, 70)
+	wan.Up = true
+	step("back", 10, time.Second, 0, 0)
+	wan.Present = false
+	step("no device", 0, time.Minute, 0, 0)
+}
+
+// A metered line that falls silent again and again is not asked for more than
+// it may cost.
+func TestMeteredBudget(t *testing.T) {
+	now, packets := time.Unix(1e9, 0), uint64(0)
+	wan := uplink.WAN{Name: "lte", Present: true, Up: true, Metered: true}
+	l := new(line)
+	asked := 0
+	const days = 2
+	for range days * 24 * 60 {
+		asked += play(l, wan, &now, &packets, 10, 20)
+		asked += play(l, wan, &now, &packets, 0, 6)
+		now = now.Add(58*time.Second + 700*time.Millisecond)
+	}
+	limit := (tokensMost + days*86400*tokensPerSecond) / probeBytes
+	if asked == 0 || float64(asked) > limit+1 {
+		t.Errorf("asked %d times in %d days, want at most %.0f", asked, days, limit)
+	}
+	if month := 30 * 86400 * tokensPerSecond; month > 1.01e6 {
+		t.Errorf("%.0f bytes a month", month)
+	}
+}
+
+func TestPatience(t *testing.T) {
+	l := new(line)
+	if got := l.patience(); got != 300*time.Millisecond {
+		t.Errorf("unknown line: %v", got)
+	}
+	for _, tt := range []struct{ rtt, low, top time.Duration }{
+		{time.Millisecond, 80 * time.Millisecond, 100 * time.Millisecond},
+		{45 * time.Millisecond, 100 * time.Millisecond, 150 * time.Millisecond},
+		{600 * time.Millisecond, time.Second, time.Second},
+	} {
+		l := new(line)
+		l.answered(tt.rtt)
+		if got := l.patience(); got < tt.low || got > tt.top {
+			t.Errorf("round trip %v: patience %v, want %v to %v", tt.rtt, got, tt.low, tt.top)
+		}
+	}
+}

@@ -1,0 +1,30 @@
+package health
+
+import (
+	"context"
+	"errors"
+	"net/netip"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/tandem-mptcp/tandem/cpe/uplink"
+	"github.com/tandem-mptcp/tandem/shared/mptcp"
+)
+
+// answers shakes hands over a line and hangs up. A refusal is an answer too:
+// it came back.
+func (w *Watch) answers(ctx context.Context, l *line, wan uplink.WAN, target netip.AddrPort, patience time.Duration) bool {
+	ctx, cancel := context.WithTimeout(ctx, patience)
+	defer cancel()
+	source, _ := wan.Source(target.Addr())
+	d := mptcp.Dialer{Plain: true, Device: wan.Device, Source: source, Mark: w.Mark}
+	begin := time.Now()
+	conn, err := d.Dial(ctx, target, nil)
+	if err != nil {
+		return errors.Is(err, unix.ECONNREFUSED)
+	}
+	l.answered(time.Since(begin))
+	_ = mptcp.Reset(conn)
+	return true
+}

@@ -1,0 +1,189 @@
+// Package health finds out whether packets come back from the access lines. A
+// device tells of a lost carrier; of a network behind it that swallows packets
+// it knows nothing.
+//
+// Looking costs nothing while a line works: the kernel's counters show packets
+// coming in. When they stop all of a sudden, when a connection found no answer,
+// and now and then on an idle line, a TCP handshake with the concentrator is
+// tried over it (probe.go). A line is dead when that fails there but works
+// over another line; when it works nowhere, the concentrator is what is gone,
+// and that is not the lines' fault.
+//
+// Read watch.go (when to ask), line.go (one line's record), probe.go (asking).
+package health
+
+import (
+	"context"
+	"net/netip"
+	"sync"
+	"time"
+
+	"github.com/tandem-mptcp/tandem/cpe/uplink"
+	"github.com/tandem-mptcp/tandem/shared/logline"
+)
+
+// Watch is the watch over all lines.
+type Watch struct {
+	Log   *logline.Logger
+	Lines *uplink.Tracker
+	// Targets returns the concentrators' addresses, the preferred one first.
+	Targets func() []netip.AddrPort
+	Mark    uint32
+
+	mu    sync.Mutex
+	lines map[string]*line
+	wg    sync.WaitGroup
+}
+
+const (
+	// busyTick is how often counters are read while something moves, idleTick
+	// while nothing does.
+	busyTick = 50 * time.Millisecond
+	idleTick = 500 * time.Millisecond
+)
+
+// Run watches until ctx ends.
+func (w *Watch) Run(ctx context.Context) error {
+	defer w.wg.Wait()
+	w.lines = make(map[string]*line)
+	timer := time.NewTimer(0)
+	defer timer.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return nil
+		case name := <-w.Lines.Suspects():
+			w.suspect(ctx, name)
+			continue
+		case <-timer.C:
+		}
+		timer.Reset(w.look(ctx))
+	}
+}
+
+// look reads all counters, asks where that is due, and returns when to look
+// again.
+func (w *Watch) look(ctx context.Context) (again time.Duration) {
+	wans := w.Lines.WANs()
+	if w.Lines.Meter().Sample(wans) {
+		w.Lines.Poke() // a carrier has changed and the event is still under way
+		wans = w.Lines.WANs()
+	}
+	again = idleTick
+	now := time.Now()
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	for _, wan := range wans {
+		l := w.line(wan)
+		counters, _ := w.Lines.Meter().Read(wan.Name)
+		l.see(now, wan, counters)
+		if l.busy() {
+			again = busyTick
+		}
+		if l.due(now) {
+			w.ask(ctx, l, wan)
+		}
+	}
+	return again
+}
+
+// line returns the record of a line.
+func (w *Watch) line(wan uplink.WAN) *line {
+	l := w.lines[wan.Name]
+	if l == nil {
+		l = &line{name: wan.Name}
+		w.lines[wan.Name] = l
+	}
+	return l
+}
+
+// suspect asks a line that did not answer to somebody else.
+func (w *Watch) suspect(ctx context.Context, name string) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	for _, wan := range w.Lines.WANs() {
+		if wan.Name == name && wan.Up {
+			if l := w.line(wan); l.affords(time.Now()) {
+				w.ask(ctx, l, wan)
+			}
+		}
+	}
+}
+
+// ask begins a probe unless one is under way. It is called with mu held.
+func (w *Watch) ask(ctx context.Context, l *line, wan uplink.WAN) {
+	targets := w.Targets()
+	if l.asking || len(targets) == 0 || !wan.Present {
+		return
+	}
+	l.asking = true
+	l.spend(time.Now())
+	w.wg.Add(1)
+	go func() {
+		defer w.wg.Done()
+		w.judge(ctx, l, wan, targets)
+		w.mu.Lock()
+		l.asking, l.asked = false, time.Now()
+		w.mu.Unlock()
+	}()
+}
+
+// judge asks and books the verdict.
+func (w *Watch) judge(ctx context.Context, l *line, wan uplink.WAN, targets []netip.AddrPort) {
+	target, ok := reachable(wan, targets)
+	if !ok {
+		return
+	}
+	if wan.Up {
+		// Twice, since a packet may get lost; the second time with a look at
+		// the other lines, which tell whether the concentrator is there.
+		if w.answers(ctx, l, wan, target, l.patience()) {
+			return
+		}
+		others := make(chan bool, 1)
+		go func() { others <- w.othersAnswer(ctx, wan.Name, targets) }()
+		if w.answers(ctx, l, wan, target, l.patience()) || ctx.Err() != nil {
+			<-others
+			return
+		}
+		if <-others {
+			w.Lines.Declare(wan.Name, "no answer from the concentrator over this line, but over another")
+		}
+		return
+	}
+	if w.answers(ctx, l, wan, target, time.Second) {
+		w.Lines.Declare(wan.Name, "")
+	}
+}
+
+// othersAnswer tells whether packets come back from any other line.
+func (w *Watch) othersAnswer(ctx context.Context, than string, targets []netip.AddrPort) bool {
+	answer := make(chan bool)
+	asked := 0
+	for _, wan := range w.Lines.WANs() {
+		target, ok := reachable(wan, targets)
+		if wan.Name == than || !wan.Up || !ok {
+			continue
+		}
+		w.mu.Lock()
+		l := w.line(wan)
+		w.mu.Unlock()
+		asked++
+		go func() { answer <- w.answers(ctx, l, wan, target, l.patience()) }()
+	}
+	any := false
+	for range asked {
+		any = <-answer || any
+	}
+	return any
+}
+
+// reachable returns the first target that the line has an address for.
+func reachable(wan uplink.WAN, targets []netip.AddrPort) (netip.AddrPort, bool) {
+	for _, t := range targets {
+		if _, ok := wan.Source(t.Addr()); ok {
+			return t, true
+		}
+	}
+	return netip.AddrPort{}, false
+}
