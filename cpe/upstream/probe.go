@@ -60,22 +60,36 @@ func (c *Converter) runProbe(p *probe) {
 }
 
 // ask tries the best line and, before a converter that worked is given up, the
-// others: it may be the line that is dead. It returns what it asked over first,
-// nil if it could not.
+// others at the same time: it may be the line that is dead. It returns what it
+// asked over in the first place, nil if it could not.
 func (c *Converter) ask() (*Attempt, error) {
 	attempt, err := c.Plan(Plain)
 	if err != nil {
 		return nil, err
 	}
-	err = c.askOver(attempt)
-	if err == nil || !c.Usable() {
+	var others []*Attempt
+	if c.Usable() {
+		for _, line := range c.lines() {
+			if _, leads := line.Source(attempt.to.Addr()); line.Name != attempt.Line.Name && line.Up && leads {
+				others = append(others, c.over(line, attempt.to, Plain))
+			}
+		}
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), max(probeTime, 6*c.RoundTrip()))
+	defer cancel()
+	elsewhere := make(chan error, len(others))
+	// A good line answers before the others are bothered.
+	timer := time.AfterFunc(max(100*time.Millisecond, 2*c.RoundTrip()), func() {
+		for _, other := range others {
+			go func() { elsewhere <- c.askOver(ctx, other) }()
+		}
+	})
+	err = c.askOver(ctx, attempt)
+	if err == nil || timer.Stop() {
 		return attempt, err
 	}
-	for _, line := range c.lines() {
-		if _, leads := line.Source(attempt.to.Addr()); line.Name == attempt.Line.Name || !line.Up || !leads {
-			continue
-		}
-		if c.askOver(c.over(line, attempt.to, Plain)) == nil {
+	for range others {
+		if <-elsewhere == nil {
 			c.suspect(attempt.Line.Name)
 			return attempt, nil
 		}
@@ -83,9 +97,7 @@ func (c *Converter) ask() (*Attempt, error) {
 	return attempt, err
 }
 
-func (c *Converter) askOver(attempt *Attempt) error {
-	ctx, cancel := context.WithTimeout(context.Background(), max(probeTime, 6*c.RoundTrip()))
-	defer cancel()
+func (c *Converter) askOver(ctx context.Context, attempt *Attempt) error {
 	conn, err := attempt.dialer.Dial(ctx, attempt.to, nil)
 	if err != nil {
 		return fmt.Errorf("%s over %s: %w", attempt.to, attempt.Line.Name, err)
