@@ -31,7 +31,7 @@ func runBeside(ctx context.Context, o Options) (Outcome, error) {
 				return err
 			}
 			defer c.Close()
-			times, err := pingPong(c, 600*time.Millisecond)
+			times, err := pingPong(c, 400*time.Millisecond)
 			if err != nil {
 				return err
 			}
@@ -43,7 +43,7 @@ func runBeside(ctx context.Context, o Options) (Outcome, error) {
 			defer stream.Close()
 			go io.Copy(io.Discard, stream)
 			time.Sleep(200 * time.Millisecond)
-			times, err = pingPong(c, 1200*time.Millisecond)
+			times, err = pingPong(c, 800*time.Millisecond)
 			along[r.name] = append(along[r.name], times...)
 			return err
 		})

@@ -28,7 +28,7 @@ var bonded = Section{Name: "bonded", Title: "One connection over two lines", Run
 // runBonded uses the usual house: DSL 20/5 Mbit/s, 15 ms; LTE 50/20 Mbit/s,
 // 30 ms.
 func runBonded(ctx context.Context, o Options) (Outcome, error) {
-	const alone, together = 20 * time.Second, 60 * time.Second
+	const alone, together = 10 * time.Second, 30 * time.Second
 	var r Bonded
 	err := inHouse(ctx, o, labnet.Spec{}, func(h *house.House) error {
 		for _, m := range []struct {

@@ -44,7 +44,7 @@ func runBulk(ctx context.Context, o Options) (Outcome, error) {
 			}
 			for _, w := range ways {
 				o.Say(fmt.Sprintf("round %d of %d, %s, %s", round+1, o.Rounds, r.name, w))
-				const warm, d = 250 * time.Millisecond, time.Second
+				const warm, d = 200 * time.Millisecond, 700 * time.Millisecond
 				s, err := f.bulkOf(ctx, r, w, warm, d)
 				if err != nil {
 					return err
@@ -69,7 +69,10 @@ func (f *field) bulkOf(ctx context.Context, r *rival, w way, warm, d time.Durati
 func bulkOfSamples(list []sample) Bulk {
 	var rate, router, server []float64
 	for _, s := range list {
-		rate, router, server = append(rate, s.Gbit), append(router, s.CPU[0]), append(server, s.CPU[1])
+		rate = append(rate, s.Gbit)
+		if s.Gbit > 0 {
+			router, server = append(router, s.CPU[0]), append(server, s.CPU[1])
+		}
 	}
 	return Bulk{median(rate), [2]float64{median(router), median(server)}, len(list)}
 }

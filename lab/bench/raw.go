@@ -63,6 +63,9 @@ func (f *field) bulkRaw(ctx context.Context, n int, up bool, warm, d time.Durati
 		time.Sleep(100 * time.Millisecond)
 	}
 	s.Gbit = report.End.Received.Bits / 1e9
+	if s.Gbit == 0 {
+		return s, nil
+	}
 	for i, percent := range []float64{report.End.CPU.Host, report.End.CPU.Remote} {
 		s.CPU[i] = percent / 100 * 8 / s.Gbit // seconds a second, over GB a second
 	}

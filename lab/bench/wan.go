@@ -39,7 +39,7 @@ func runWAN(ctx context.Context, o Options) (Outcome, error) {
 			}
 			for _, w := range wanWays {
 				o.Say(fmt.Sprintf("round %d of %d, %s, %s", round+1, rounds, r.name, w))
-				s, err := f.bulkOf(ctx, r, w, 2*time.Second, 4*time.Second)
+				s, err := f.bulkOf(ctx, r, w, 1500*time.Millisecond, 3*time.Second)
 				if err != nil {
 					return err
 				}
@@ -63,7 +63,7 @@ func runWAN(ctx context.Context, o Options) (Outcome, error) {
 			}
 			plot.groups = append(plot.groups, g)
 		}
-		text = fmt.Sprintf("Goodput of one flow, and processor seconds per GB at the end that receives over MPTCP (what a weak router feels) and at the one that sends; 10 and 15 ms one way; medians of %d interleaved rounds of 4 s. %s\n\n%s", rounds, f.notes(), t)
+		text = fmt.Sprintf("Goodput of one flow, and processor seconds per GB at the end that receives over MPTCP (what a weak router feels) and at the one that sends; 10 and 15 ms one way; medians of %d interleaved rounds of 3 s. %s\n\n%s", rounds, f.notes(), t)
 		return err
 	})
 	return Outcome{Figures: figures, Markdown: text, Plots: map[string]string{"wan": plot.String()}}, err

@@ -13,6 +13,7 @@ type Engine struct {
 	buffers buffers
 	active  atomic.Int64
 	next    atomic.Uint32 // loop for the next flow
+	wakeful bool          // no naps, for comparison in benchmarks
 
 	mu      sync.Mutex
 	loops   []*loop
@@ -111,9 +112,9 @@ func (e *Engine) loop() (*loop, error) {
 }
 
 // processors is how many loops there are. Each may keep one of the scheduler's
-// processors while it naps, so there are as many again for all other work.
+// processors while it naps, so there are half as many more for other work.
 var processors = sync.OnceValue(func() int {
 	n := runtime.GOMAXPROCS(0)
-	runtime.GOMAXPROCS(2 * n)
+	runtime.GOMAXPROCS(n + (n+1)/2)
 	return n
 })

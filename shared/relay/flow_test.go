@@ -55,10 +55,18 @@ func newPacedChain(t *testing.T, e *Engine, overMPTCP bool, o Options) *chain {
 
 func pair(t *testing.T, overMPTCP bool) (dialled, accepted *net.TCPConn) {
 	t.Helper()
+	dialled, accepted, err := connect(overMPTCP)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return dialled, accepted
+}
+
+func connect(overMPTCP bool) (dialled, accepted *net.TCPConn, err error) {
 	cfg := mptcp.ListenConfig{MPTCP: overMPTCP}
 	l, err := cfg.Listen(netip.MustParseAddrPort("127.0.0.1:0"))
 	if err != nil {
-		t.Fatal(err)
+		return nil, nil, err
 	}
 	defer l.Close()
 	to := l.Addr().(*net.TCPAddr).AddrPort()
@@ -68,12 +76,10 @@ func pair(t *testing.T, overMPTCP bool) (dialled, accepted *net.TCPConn) {
 		dialled, err = net.DialTCP("tcp", nil, net.TCPAddrFromAddrPort(to))
 	}
 	if err != nil {
-		t.Fatal(err)
+		return nil, nil, err
 	}
-	if accepted, err = l.AcceptTCP(); err != nil {
-		t.Fatal(err)
-	}
-	return dialled, accepted
+	accepted, err = l.AcceptTCP()
+	return dialled, accepted, err
 }
 
 // limit makes a test that hangs fail with a stack instead.

@@ -145,7 +145,7 @@ func (p *pump) paced(l *loop) (over bool) {
 func (p *pump) rest(l *loop, moved int) {
 	p.release()
 	l.now = now()
-	if nap := p.stream.nap(l.now, moved, p.opposite().bytes.Load()); nap > 0 {
+	if nap := p.stream.nap(l.now, moved, p.opposite().bytes.Load()); nap > 0 && !l.engine.wakeful {
 		l.sleep(p, l.now+int64(nap))
 		return
 	}
