@@ -10,7 +10,7 @@ STATICCHECK = honnef.co/go/tools/cmd/staticcheck@v0.7.0
 export GOVULNCHECK = golang.org/x/vuln/cmd/govulncheck@v1.9.0
 
 .DEFAULT_GOAL := build
-.PHONY: help build daemons vulncheck demo test test-unit test-root test-hostile test-fuzz bench bench-check bench-peers lint clean setup package test-arch test-emulated
+.PHONY: help build daemons vulncheck demo test test-unit test-luci screenshots test-root test-hostile test-fuzz bench bench-check bench-peers lint clean setup package test-arch test-emulated
 
 help: ## list the targets
 	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -31,7 +31,7 @@ setup: ## install the system packages that the lab and the tests use
 demo: setup build ## run the main job: one host, two lines, one connection (root, 90 s)
 	@build/lab demo $(if $(DEMO_JSON),--json $(DEMO_JSON))
 
-test: setup lint test-unit test-root ## everything but benchmarks (root)
+test: setup lint test-unit test-luci test-root ## everything but benchmarks (root)
 	@cat build/vulncheck.txt
 
 test-unit: ## tests that need no root, with the race detector, and the fuzz corpora
@@ -42,6 +42,20 @@ test-root: build ## end-to-end tests in the lab (root)
 	CGO_ENABLED=1 $(GO) test -race -count=1 -timeout 20m ./lab/e2e -binaries $(CURDIR)/build
 
 bench: bench-peers build ## measure, and write docs/performance.md (root; BENCH=bulk,wan: these sections only)
+# Chromium is Debian's; what drives it comes from npm by exact version and hash.
+build/luci-test/installed: luci-app/test/package.json luci-app/test/package-lock.json
+	@mkdir -p build/luci-test
+	cp $^ build/luci-test/
+	cd build/luci-test && npm ci --ignore-scripts --no-audit --no-fund --loglevel=error
+	@touch $@
+
+test-luci: daemons build/luci-test/installed ## the LuCI pages in Chromium (LUCI_SRC=DIR: on LuCI's own resources)
+	node --test luci-app/test/*.test.js
+
+screenshots: daemons build/luci-test/installed ## pictures of the LuCI pages, into docs/luci/ (LUCI_SRC=DIR: with LuCI's theme)
+	node luci-app/test/screenshots.js docs/luci
+
+bench: setup build ## measure, and write docs/performance.md (root; BENCH=short,bonded: these sections only)
 	@build/lab bench --report docs/performance.md $(if $(BENCH),--only $(BENCH)) $(if $(BENCH_JSON),--json $(BENCH_JSON))
 
 bench-check: setup build ## compare with plain routing and raw MPTCP, fail below floors (root, 4 min)

@@ -1,11 +1,13 @@
 package main
 
 import (
+	"context"
 	"errors"
 	"flag"
 	"fmt"
 	"io"
 	"os"
+	"os/exec"
 	"slices"
 	"sort"
 	"strings"
@@ -159,11 +161,24 @@ func (o options) rpc(method string, stdin io.Reader) (any, error) {
 	case "validate":
 		return o.verdict(), nil
 	case "join":
-		return o.join(args.Line, nil, lookUp)
+		joined, err := o.join(args.Line, nil, lookUp)
+		if err == nil {
+			tellProcd()
+		}
+		return joined, err
 	case "check":
 		return struct{}{}, o.startCheck()
 	}
 	return o.progress()
+}
+
+// tellProcd makes procd look at the configuration, as LuCI's Apply does: pairing
+// may be the only change, and the daemon may not be running yet. Elsewhere than
+// on OpenWrt there is no such program, and nothing to tell.
+func tellProcd() {
+	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
+	defer cancel()
+	_ = exec.CommandContext(ctx, "reload_config").Run()
 }
 
 // verdict says what the daemon makes of the configuration that is saved.

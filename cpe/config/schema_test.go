@@ -1,11 +1,15 @@
 package config
 
 import (
+	"encoding/json"
 	"fmt"
+	"os"
 	"slices"
 	"strconv"
 	"strings"
 	"testing"
+
+	"github.com/google/go-cmp/cmp"
 )
 
 var sectionTypes = map[string]func() rawSection{
@@ -117,5 +121,75 @@ func TestSchemaDefaults(t *testing.T) {
 	}
 	if got, want := schema["wan"]["metered"].Default[0] == "1", c.WANs[0].Metered; got != want {
 		t.Errorf("wan.metered: %v, the parser has %v", got, want)
+	}
+}
+
+// texts are tried as the value of every option, so that the LuCI pages can be
+// held against the daemon: testdata/verdicts.json says which it takes, and the
+// tests of the pages compare.
+func texts() []string {
+	x := func(s string, n int) string { return strings.Repeat(s, n) }
+	return append(strings.Fields(`0 1 -1 2 on yes TRUE 00 007 1.5 +5 5ms 99 100 101 10000 10001 1048576 1048577 99999999999 65535 65536
+		80-90 90-80 80:90 80- 1-65536 80-90-100 192.0.2.1 192.0.2.256 192.0.02.1 0.0.0.0 255.255.255.255 224.0.0.1 239.1.1.1 240.0.0.1
+		127.0.0.1 :: ::1 2001:db8::1 2001:db8:::1 1:2:3:4:5:6:7:8 1:2:3:4:5:6:7 1::2::3 1:2:3:4:5:6:7:: fe80::1%eth0 ff02::1
+		::ffff:192.0.2.1 64:ff9b::192.0.2.1 192.0.2.1::1 192.0.2.0/24 192.0.2.1/24 192.0.2.0/33 0.0.0.0/0 2001:db8::/32 2001:db8::1/32 ::/0
+		192.0.2.0/255.255.255.0 192.0.2.0/024 ::ffff:192.0.2.0/120 02:00:5e:00:53:01 02-00-5E-00-53-01 0200.5e00.5301 02:00:5e:00:53
+		02:00-5e:00:53:01 02:00:5e:00:53:01:02:03 host.example eth0.2 br-lan a/b . .. a+b~c abcdefghijklmno abcdefghijklmnop wan wan-6 wan_6
+		00112233 0011223 0011223g AABBCCDD 00a1b2c3d4e5f607 00A1B2C3D4E5F607 0000000000000000 /a a /a/../b /a/ //a / /a/./b /.hidden /..a
+		off auto direct refuse primary secondary standby bond overflow failover pass info INFO trace <script> 1k 10GB 20G 31 32 46 EF`),
+		"a b", "/a b", "/"+x("ö", 53), "/"+x("ö", 54), "/"+x("x", 106), "/"+x("x", 107), x("00", 256), x("00", 260), x("y", 4096))
+}
+
+func TestVerdicts(t *testing.T) {
+	type verdicts struct {
+		Texts    []string            `json:"texts"`
+		Accepted map[string][]string `json:"accepted"`
+	}
+	now := verdicts{texts(), map[string][]string{}}
+	for typ, options := range Describe() {
+		for name, o := range options {
+			accepted := []string{}
+			for _, text := range texts() {
+				if accepts(typ, name, text, o.List) {
+					accepted = append(accepted, text)
+				}
+			}
+			now.Accepted[typ+"."+name] = accepted
+		}
+	}
+	const file = "testdata/verdicts.json"
+	if *updateFlag {
+		out, err := json.MarshalIndent(now, "", " ")
+		if err != nil {
+			t.Fatal(err)
+		}
+		golden(t, file, string(out)+"\n")
+	}
+	text, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var want verdicts
+	if err := json.Unmarshal(text, &want); err != nil {
+		t.Fatal(err)
+	}
+	// An option that is not in the file yet is fine as long as its kind is.
+	kinds := map[string]bool{}
+	for typ, options := range Describe() {
+		for name, o := range options {
+			if accepted, ok := want.Accepted[typ+"."+name]; ok {
+				kinds[o.Kind] = true
+				if diff := cmp.Diff(accepted, now.Accepted[typ+"."+name]); diff != "" {
+					t.Errorf("%s.%s, is %s to be updated (go test -update)? (-file +parser):\n%s", typ, name, file, diff)
+				}
+			}
+		}
+	}
+	for typ, options := range Describe() {
+		for name, o := range options {
+			if !kinds[o.Kind] {
+				t.Errorf("%s.%s is of kind %q, of which %s knows nothing: go test -update, and teach luci-app/htdocs/luci-static/resources/tandem/values.js that kind", typ, name, o.Kind, file)
+			}
+		}
 	}
 }

@@ -22,9 +22,9 @@ return baseclass.extend({
 			[ null, _('Over') ], [ 'age', _('Age') ],
 		];
 		this.titles = columns.map(c => c[1]);
-		this.heads = columns.map(([ by, title ]) => E('th', { 'class': 'th', scope: 'col' }, by ? E('button', {
+		this.heads = columns.map(([ by, title ]) => E('th', { 'class': 'th', scope: 'col' }, [ by ? E('button', {
 			type: 'button', 'class': 't-sort', click: () => this.sort(by),
-		}, title) : title));
+		}, [ title ]) : title ]));
 		this.heads.forEach((th, i) => th.by = columns[i][0]);
 		this.body = E('tbody');
 		this.count = E('p', { 'class': 't-small' });

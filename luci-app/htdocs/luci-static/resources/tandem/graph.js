@@ -8,7 +8,7 @@
  * change of pages in this browser tab.
  */
 
-const seconds = 300, width = 600, height = 200, store = 'tandem-rates';
+const seconds = 300, width = 600, height = 200, axis = 140, store = 'tandem-rates';
 
 const svg = (name, attributes, children) => {
 	const node = document.createElementNS('http://www.w3.org/2000/svg', name);
@@ -27,7 +27,7 @@ function pattern(i) {
 	] : []);
 }
 
-/* The next 1, 2 or 5 times a power of ten. */
+/* The next 1, 2 or 5 times a power of ten, 100 kbit/s at least. */
 function nice(n) {
 	const power = Math.pow(10, Math.floor(Math.log10(Math.max(n, 1e5))));
 	return [ 1, 2, 5, 10 ].map(x => x * power).find(x => x >= n);
@@ -58,12 +58,12 @@ return baseclass.extend({
 		this.figure = svg('svg', { viewBox: '0 0 %d %d'.format(width, height), preserveAspectRatio: 'none', role: 'img' }, [
 			svg('defs', {}, strokes.map((_, i) => pattern(i))),
 			...this.areas.flatMap((pair, i) => pair.map(paths => svg('g', { 'class': 't-%d'.format(i % 8) }, paths))),
-			svg('path', { 'class': 't-axis', d: 'M0 %d H%d'.format(height / 2, width) }),
+			svg('path', { 'class': 't-axis', d: 'M0 %d H%d'.format(axis, width) }),
 			...[ 1, 2, 3, 4 ].map(n => svg('path', { 'class': 't-axis', d: 'M%d 0 V%d'.format(n * width / 5, height), 'stroke-opacity': .4 })),
 		]);
 
 		return E('div', {}, [
-			E('div', { 'class': 't-graph' }, [ this.figure, ...this.tops, E('span', { style: 'right:0;bottom:0' }, _('now')) ]),
+			E('div', { 'class': 't-graph' }, [ this.figure, ...this.tops, E('span', { style: 'right:0;bottom:0' }, [ _('now') ]) ]),
 			E('ul', { 'class': 't-legend' }, lines.map((l, i) => E('li', { 'class': 't-%d'.format(i % 8) }, [
 				svg('svg', { viewBox: '0 0 16 12', 'aria-hidden': 'true' }, [
 					svg('rect', { width: 16, height: 12, fill: 'var(--t-line)' }),
@@ -91,10 +91,10 @@ return baseclass.extend({
 		for (let d = 0; d < 2; d++)
 			this.samples.forEach(s => peaks[d] = Math.max(peaks[d], this.lines.reduce((sum, name) => sum + (+s.rates[name]?.[d] || 0), 0)));
 
-		const scale = nice(Math.max(...peaks)), middle = height / 2;
+		const scales = peaks.map(nice), room = [ axis - 4, axis - height + 4 ];
 		this.lines.forEach((name, i) => {
 			for (let d = 0; d < 2; d++) {
-				const y = v => (middle + (d ? 1 : -1) * v / scale * (middle - 4)).toFixed(1);
+				const y = v => (axis - v / scales[d] * room[d]).toFixed(1);
 				let there = '', back = '';
 				for (let n = 0; n < count; n++) {
 					back = 'L%s %s'.format(x[n], y(sums[d][n])) + back;
@@ -106,8 +106,8 @@ return baseclass.extend({
 			}
 		});
 
-		this.tops[0].textContent = '↓ %s'.format(words.rate(scale));
-		this.tops[1].textContent = '↑ %s'.format(words.rate(scale));
+		this.tops[0].textContent = '↓ %s'.format(words.rate(scales[0]));
+		this.tops[1].textContent = '↑ %s'.format(words.rate(scales[1]));
 		this.figure.setAttribute('aria-label', _('Rates of all lines over the last 5 minutes; the highest was %s down and %s up.')
 			.format(words.rate(peaks[0]), words.rate(peaks[1])));
 	},

@@ -26,10 +26,11 @@ return baseclass.extend({
 		this.open = E('span', { 'class': 't-small' });
 		this.far = E('strong');
 		this.farState = E('span', { 'class': 't-small' });
-		this.fans = [ this.fan(lines.length, true), this.fan(lines.length, false) ];
+		this.fans = [ this.fan(lines.length), this.fan(lines.length) ];
+		this.laid = null;
 
 		return E('div', { 'class': 't-path' }, [
-			E('div', { 'class': 't-node' }, [ E('strong', {}, _('Your network')), this.open ]),
+			E('div', { 'class': 't-node' }, [ E('strong', {}, [ _('Your network') ]), this.open ]),
 			this.fans[0].node,
 			E('div', { 'class': 't-lines' }, this.cards.map(c => c.node)),
 			this.fans[1].node,
@@ -37,19 +38,31 @@ return baseclass.extend({
 		]);
 	},
 
-	fan(count, opens) {
+	fan(count) {
 		const node = document.createElementNS(ns, 'svg'), paths = [];
-		node.setAttribute('viewBox', '0 0 10 %d'.format(count * 10));
 		node.setAttribute('preserveAspectRatio', 'none');
 		node.setAttribute('class', 't-fan');
 		node.setAttribute('aria-hidden', 'true');
-		for (let i = 0; i < count; i++) {
-			const from = count * 5, to = i * 10 + 5, path = document.createElementNS(ns, 'path');
-			path.setAttribute('d', opens ? 'M0 %d C6 %d 4 %d 10 %d'.format(from, from, to, to) : 'M0 %d C6 %d 4 %d 10 %d'.format(to, to, from, from));
-			node.appendChild(path);
-			paths.push(path);
-		}
+		for (let i = 0; i < count; i++)
+			paths.push(node.appendChild(document.createElementNS(ns, 'path')));
 		return { node, paths };
+	},
+
+	/* layout leads the lines to the middles of the cards, whose heights differ. */
+	layout() {
+		const height = this.cards[0]?.node.parentNode.offsetHeight;
+		const middles = this.cards.map(c => Math.round(c.node.offsetTop - this.cards[0].node.offsetTop + c.node.offsetHeight / 2));
+		const key = height + middles.join();
+		if (!height || this.laid === key)
+			return;
+		this.laid = key;
+		this.fans.forEach((fan, side) => {
+			fan.node.setAttribute('viewBox', '0 0 10 %d'.format(height));
+			middles.forEach((y, i) => {
+				const [ from, to ] = side ? [ y, height / 2 ] : [ height / 2, y ];
+				fan.paths[i].setAttribute('d', 'M0 %d C6 %d 4 %d 10 %d'.format(from, from, to, to));
+			});
+		});
 	},
 
 	card(i) {
@@ -107,6 +120,8 @@ return baseclass.extend({
 			put(c.reason, line.reason);
 			show(c.reason, line.reason && (meaning || bad));
 		});
+
+		this.layout();
 
 		const active = status.concentrators.find(c => c.active && c.up) ?? status.concentrators[0];
 		put(this.far, active ? active.name : _('No concentrator'));

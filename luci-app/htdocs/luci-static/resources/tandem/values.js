@@ -115,7 +115,7 @@ const kinds = {
 	'cookie': (s, o) => (/^(?:[0-9a-f]{8})+$/i.test(s) && s.length <= 2 * o.max)
 		? null : _('Write hexadecimal digits, 8 at a time, %d at most.').format(2 * o.max),
 
-	'path': (s, o) => (/^(?:\/(?!\.{1,2}(?:\/|$))[^\/\x00-\x1f]+)+$/.test(s) && new TextEncoder().encode(s).length <= o.max)
+	'path': (s, o) => ((s == '/' || /^(?:\/(?!\.{1,2}(?:\/|$))[^\/\x00-\x1f]+)+$/.test(s)) && new TextEncoder().encode(s).length <= o.max)
 		? null : _('Write an absolute path of at most %d bytes.').format(o.max),
 
 	'key': (s) => (/^[0-9a-f]{16}$/i.test(s) && !/^0+$/.test(s))
@@ -123,6 +123,8 @@ const kinds = {
 };
 
 return baseclass.extend({
+	kinds: () => Object.keys(kinds),
+
 	/* check returns null where the daemon takes text for an option, else a sentence. */
 	check(option, text) {
 		const kind = kinds[option?.kind];

@@ -2,6 +2,7 @@
 'require view';
 'require form';
 'require uci';
+'require ui';
 'require tandem.daemon as daemon';
 'require tandem.values as values';
 
@@ -14,11 +15,12 @@ const fields = {
 	tandem: () => [
 		[ 'lan', _('LAN devices'), _('Devices whose hosts are served.') ],
 		[ 'on_failure', _('When no concentrator answers'), _('direct: connect without Tandem. refuse: end the connection.') ],
-		[ 'syn_data', _('Request in the first packet'), _('Carry the request in the SYN.') ],
-		[ 'first_data_wait', _('Wait for the first bytes'), _('Milliseconds that a host gets to speak, with the request in the first packet only.') ],
+		[ 'first_byte', _('First bytes'), _('How a request reaches the concentrator: auto is best where nothing is wrong.') ],
+		[ 'first_data_wait', _('Wait for the first bytes'), _('Milliseconds that a host gets to speak, where the request travels in the first packet.') ],
 		[ 'server_first_port', _('Ports where the server speaks first'), _('No such wait there.') ],
 		[ 'connect_timeout', _('Answer time of a concentrator'), _('Milliseconds; then the connection goes direct.') ],
 		[ 'max_flows', _('Connections at a time'), _('More go direct.') ],
+		[ 'memory_limit', _('Memory'), _('MiB that the daemon should stay below; 0 goes by the size of this router.') ],
 		[ 'quic', _('QUIC'), _('refuse makes browsers use TCP, which Tandem can carry over all lines.') ],
 		[ 'log_level', _('Log'), '' ],
 		[ 'port', _('Local port'), _('Of the transparent listener.') ],
@@ -84,16 +86,17 @@ return view.extend({
 	render([ schema ]) {
 		if (schema.fault)
 			return E('div', { 'class': 'tandem' }, [
-				E('h2', {}, _('Tandem: advanced')),
-				E('div', { 'class': 'alert-message warning', role: 'status' }, E('p', {}, daemon.sentence(schema.fault))),
+				E('h2', {}, [ _('Tandem: advanced') ]),
+				E('div', { 'class': 'alert-message warning', role: 'status' }, E('p', {}, [ daemon.sentence(schema.fault) ])),
 			]);
 
 		const known = schema.data.sections;
-		const m = new form.Map('tandem', _('Tandem: advanced'), _('Nothing here needs a change for Tandem to work. An empty field means the value shown in grey.'));
+		const m = this.map = new form.Map('tandem', _('Tandem: advanced'), _('Nothing here needs a change for Tandem to work. An empty field means the value shown in grey.'));
 		const fill = (s, type, more) => {
-			for (const row of fields[type]())
-				if (known[type]?.[row[0]])
-					more?.(field(s, row, known[type][row[0]]), row[0]);
+			for (const row of fields[type]().filter(row => known[type]?.[row[0]])) {
+				const o = field(s, row, known[type][row[0]]);
+				more?.(o, row[0]);
+			}
 		};
 
 		if (!uci.get('tandem', 'main'))
@@ -113,6 +116,8 @@ return view.extend({
 		fill(s, 'concentrator', (o, name) => {
 			if (name == 'key')
 				o.readonly = true;
+			if (name == 'port')
+				o.default = o.placeholder;
 			if (name == 'address')
 				o.optional = false, o.rmempty = false;
 		});
@@ -130,5 +135,18 @@ return view.extend({
 		fill(s, 'bypass');
 
 		return m.render();
+	},
+
+	handleSave() {
+		return this.map.save(null, true).catch(tell);
+	},
+
+	handleSaveApply(ev, mode) {
+		return this.map.save(null, true).then(() => ui.changes.apply(mode == '0'), tell);
 	}
 });
+
+/* tell says why nothing was saved; the field says it too. */
+function tell(err) {
+	ui.addNotification(null, E('p', {}, [ err?.message || _('A value is not valid. What is wrong is said at the field.') ]), 'danger');
+}

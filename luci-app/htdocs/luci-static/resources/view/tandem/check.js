@@ -38,21 +38,21 @@ return view.extend({
 		this.button = E('button', {
 			'class': 'btn cbi-button cbi-button-apply', disabled: may ? null : true,
 			click: ui.createHandlerFn(this, 'start'),
-		}, _('Check the lines'));
+		}, [ _('Check the lines') ]);
 		this.said = E('div', { role: 'status' });
 		this.result = E('div');
 		this.report = E('textarea', { 'class': 't-report', rows: 12, readonly: true, 'aria-label': _('Report') });
 		this.reportBox = E('div', { 'class': 'cbi-section t-hidden' }, [
-			E('h3', {}, _('Report')),
-			E('p', {}, _('For whoever helps you. Keys are not in it.')),
+			E('h3', {}, [ _('Report') ]),
+			E('p', {}, [ _('For whoever helps you. Keys are not in it.') ]),
 			this.report,
-			E('p', {}, E('button', { 'class': 'btn cbi-button', click: () => this.copy() }, _('Copy'))),
+			E('p', {}, E('button', { 'class': 'btn cbi-button', click: () => this.copy() }, [ _('Copy') ])),
 		]);
 
 		const page = E('div', { 'class': 'tandem' }, [
 			E('link', { rel: 'stylesheet', href: L.resource('tandem/tandem.css') }),
-			E('h2', {}, _('Tandem: check')),
-			E('p', {}, _('Tries each line against the concentrator: is it reachable, does the operator let MPTCP through, and what will Tandem make of it.')),
+			E('h2', {}, [ _('Tandem: check') ]),
+			E('p', {}, [ _('Tries each line against the concentrator: is it reachable, does the operator let MPTCP through, and what will Tandem make of it.') ]),
 			E('div', { 'class': 'cbi-section' }, [ E('p', {}, this.button), this.said, this.result ]),
 			this.reportBox,
 		]);
@@ -94,7 +94,7 @@ return view.extend({
 	},
 
 	say(text, kind) {
-		dom.content(this.said, text ? E('div', { 'class': kind ? 'alert-message %s'.format(kind) : 'spinning' }, E('p', {}, text)) : '');
+		dom.content(this.said, text ? E('div', { 'class': kind ? 'alert-message %s'.format(kind) : 'spinning' }, E('p', {}, [ text ])) : '');
 	},
 
 	show(progress) {
@@ -112,11 +112,13 @@ return view.extend({
 		const nodes = [];
 		for (const part of parts) {
 			if (part?.error)
-				nodes.push(E('div', { 'class': 'alert-message warning' }, E('p', {}, String(part.error).slice(0, 1000))));
+				nodes.push(E('div', { 'class': 'alert-message warning' }, E('p', {}, [ String(part.error).slice(0, 1000) ])));
 			else if (Array.isArray(part?.wans))
 				part.wans.forEach((w, i) => nodes.push(this.line(w ?? {}, i)));
+			else if (part?.step)
+				nodes.push(E('p', { 'class': 't-small' }, [ String(part.step).slice(0, 400) ]));
 			else if (part?.text)
-				nodes.push(E('pre', {}, String(part.text).slice(0, 4000)));
+				nodes.push(E('pre', {}, [ String(part.text).slice(0, 4000) ]));
 		}
 		return nodes;
 	},
@@ -125,10 +127,10 @@ return view.extend({
 		const findings = Array.isArray(w.findings) ? w.findings : [];
 		return E('div', { 'class': 't-line t-%d'.format(i % 8), style: 'margin-bottom:.6em' }, [
 			E('div', { 'class': 't-row' }, [
-				E('strong', {}, String(w.name ?? '')),
-				E('span', { 'class': w.ok ? 't-good' : 't-bad' }, '%s %s'.format(w.ok ? '✓' : '✕', w.verdict ?? '')),
+				E('strong', {}, [ String(w.name ?? '') ]),
+				E('span', { 'class': w.ok ? 't-good' : 't-bad' }, [ '%s %s'.format(w.ok ? '✓' : '✕', w.verdict ?? '') ]),
 			]),
-			E('ul', {}, findings.map(f => E('li', {}, String(f?.text ?? f)))),
+			E('ul', {}, findings.map(f => E('li', {}, [ String(f?.text ?? f) ]))),
 		]);
 	},
 
@@ -137,8 +139,8 @@ return view.extend({
 		/* navigator.clipboard is kept from pages on http */
 		const done = document.execCommand('copy');
 		ui.addTimeLimitedNotification
-			? ui.addTimeLimitedNotification(null, E('p', {}, done ? _('Copied.') : _('Copy the marked text by hand.')), 3000, 'info')
-			: ui.addNotification(null, E('p', {}, done ? _('Copied.') : _('Copy the marked text by hand.')), 'info');
+			? ui.addTimeLimitedNotification(null, E('p', {}, [ done ? _('Copied.') : _('Copy the marked text by hand.') ]), 3000, 'info')
+			: ui.addNotification(null, E('p', {}, [ done ? _('Copied.') : _('Copy the marked text by hand.') ]), 'info');
 	},
 
 	handleSaveApply: null,

@@ -14,6 +14,9 @@ const interfaces = rpc.declare({ object: 'network.interface', method: 'dump', ex
 /* Protocols whose traffic is usually paid for by volume. */
 const cellular = [ 'qmi', 'mbim', 'ncm', '3g', 'wwan', 'modemmanager', 'directip', 'fm350' ];
 
+/* Protocols of lines, which are known as such while they are down. */
+const dialled = [ ...cellular, 'dhcp', 'pppoe', 'pppoa', 'l2tp', 'pptp' ];
+
 const leadsOut = route => (route?.target == '0.0.0.0' || route?.target == '::') && route.mask == 0;
 
 /* The interfaces of this router that lead to the Internet, the preferred first. */
@@ -23,14 +26,14 @@ function uplinks(dump) {
 		if (typeof(i?.interface) != 'string' || values.check({ kind: 'interface' }, i.interface) || i.interface == 'loopback')
 			continue;
 		const routes = [ ...(i.route ?? []), ...(i.inactive?.route ?? []) ].filter(leadsOut);
-		if (!routes.length)
+		if (!routes.length && (i.up || !dialled.includes(i.proto)))
 			continue;
 		const device = i.l3_device ?? i.device;
 		/* wan6 of wan: the same line a second time */
 		if (device && found.some(f => f.device == device))
 			continue;
 		found.push({
-			name: i.interface, device, up: i.up === true, metric: i.metric ?? routes[0].metric ?? 0,
+			name: i.interface, device, up: i.up === true, metric: i.metric ?? routes[0]?.metric ?? 0,
 			metered: cellular.includes(i.proto) || /^(wwan|usb)\d/.test(device ?? ''),
 		});
 	}
@@ -79,8 +82,8 @@ return view.extend({
 	render([ schema, dump ]) {
 		if (schema.fault)
 			return E('div', { 'class': 'tandem' }, [
-				E('h2', {}, _('Tandem')),
-				E('div', { 'class': 'alert-message warning', role: 'status' }, E('p', {}, daemon.sentence(schema.fault))),
+				E('h2', {}, [ _('Tandem') ]),
+				E('div', { 'class': 'alert-message warning', role: 'status' }, E('p', {}, [ daemon.sentence(schema.fault) ])),
 			]);
 
 		const options = schema.data.sections, found = uplinks(dump);
@@ -137,7 +140,7 @@ return view.extend({
 					o.value(mode, words.mode(mode));
 			o.default = options.mode.default?.[0];
 			o.description = E('ul', {}, options.mode.choices.filter(c => modes[c])
-				.map(c => E('li', {}, [ E('strong', {}, words.mode(c)), ': ', modes[c]() ]))).outerHTML;
+				.map(c => E('li', {}, [ E('strong', {}, [ words.mode(c) ]), ': ', modes[c]() ]))).outerHTML;
 		}
 	},
 
@@ -217,7 +220,7 @@ return view.extend({
 			/* the daemon switches on with its first concentrator; the page must not switch it off */
 			if (answer.data.enabled)
 				uci.set('tandem', 'main', 'enabled', '1');
-			ui.addNotification(null, E('p', {}, _('Paired with the concentrator as “%s”.').format(answer.data.client ?? '')), 'info');
+			ui.addNotification(null, E('p', {}, [ _('Paired with the concentrator as “%s”.').format(answer.data.client ?? '') ]), 'info');
 		});
 	},
 
@@ -226,7 +229,7 @@ return view.extend({
 			.then(() => uci.changes())
 			.then(changes => Object.keys(changes ?? {}).length ? ui.changes.apply(mode == '0') : null)
 			.catch(err => {
-				ui.addNotification(null, E('p', {}, err?.message || _('A value is not valid. What is wrong is said at the field.')), 'danger');
+				ui.addNotification(null, E('p', {}, [ err?.message || _('A value is not valid. What is wrong is said at the field.') ]), 'danger');
 			});
 	},
 

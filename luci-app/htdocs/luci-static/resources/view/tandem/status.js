@@ -47,7 +47,7 @@ return view.extend({
 		this.live = E('div', { 'class': 't-hidden' });
 		this.page = E('div', { 'class': 'tandem' }, [
 			E('link', { rel: 'stylesheet', href: L.resource('tandem/tandem.css') }),
-			E('h2', {}, _('Tandem')),
+			E('h2', {}, [ _('Tandem') ]),
 			this.notice,
 			this.live,
 		]);
@@ -82,8 +82,8 @@ return view.extend({
 			return;
 		this.said = key;
 		dom.content(this.notice, text ? E('div', { 'class': 'alert-message %s'.format(kind) }, [
-			E('p', {}, text),
-			link ? E('p', {}, E('a', { 'class': 'btn cbi-button', href: L.url('admin/services/tandem/setup') }, link)) : '',
+			E('p', {}, [ text ]),
+			link ? E('p', {}, E('a', { 'class': 'btn cbi-button', href: L.url('admin/services/tandem/setup') }, [ link ])) : '',
 		]) : '');
 	},
 
@@ -126,12 +126,12 @@ return view.extend({
 
 	build(s) {
 		this.figures = { saved: E('td', { 'class': 'td left' }), direct: E('td', { 'class': 'td left' }), version: E('td', { 'class': 'td left' }) };
-		const row = (title, cell) => E('tr', { 'class': 'tr' }, [ E('td', { 'class': 'td left', width: '33%' }, title), cell ]);
+		const row = (title, cell) => E('tr', { 'class': 'tr' }, [ E('td', { 'class': 'td left', width: '33%' }, [ title ]), cell ]);
 
 		dom.content(this.live, [
-			E('div', { 'class': 'cbi-section' }, [ E('h3', {}, _('Path')), path.node(s.lines, s.concentrators) ]),
-			E('div', { 'class': 'cbi-section' }, [ E('h3', {}, _('Rates')), graph.node(s.lines) ]),
-			E('div', { 'class': 'cbi-section' }, [ E('h3', {}, _('Connections')), E('table', { 'class': 'table' }, [
+			E('div', { 'class': 'cbi-section' }, [ E('h3', {}, [ _('Path') ]), path.node(s.lines, s.concentrators) ]),
+			E('div', { 'class': 'cbi-section' }, [ E('h3', {}, [ _('Rates') ]), graph.node(s.lines) ]),
+			E('div', { 'class': 'cbi-section' }, [ E('h3', {}, [ _('Connections') ]), E('table', { 'class': 'table' }, [
 				row(_('Opened without an extra round trip'), this.figures.saved),
 				row(_('Gone direct since the start'), this.figures.direct),
 				row(_('Version'), this.figures.version),

@@ -1,0 +1,1 @@
+/* LuCI has its oldest functions here; the host page needs none. */
