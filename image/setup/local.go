@@ -17,6 +17,8 @@ const foundMark = "/run/tandem/found"
 func (m *machine) local() error {
 	err := errors.Join(m.keys(), m.fastOpenKey())
 	w := credentials(os.Getenv("CREDENTIALS_DIRECTORY"))
+	// A seed disk is not mounted by anyone, so nobody has waited for it.
+	_, _ = m.command("udevadm", "settle", "--timeout=20")
 	if s := seed(); s.given() {
 		if w.given() {
 			w.fill(s)
