@@ -41,7 +41,10 @@ test-unit: ## tests that need no root, with the race detector, and the fuzz corp
 test-root: build ## end-to-end tests in the lab (root)
 	CGO_ENABLED=1 $(GO) test -race -count=1 -timeout 20m ./lab/e2e -binaries $(CURDIR)/build
 
-bench: bench-peers build ## measure, and write docs/performance.md (root; BENCH=bulk,wan: these sections only)
+HOSTILE = TestFlood|TestGarbageThenIdle|TestSlowSenders|TestWrongCredential|TestReplay|TestForbiddenDestinations|TestBindingLog|TestFault
+test-hostile: build ## attacks of full length, with figures; a quiet machine, please (root, 10 min)
+	$(GO) test -v -count=1 -timeout 30m -run '$(HOSTILE)' ./lab/e2e -binaries $(CURDIR)/build -long
+
 # Chromium is Debian's; what drives it comes from npm by exact version and hash.
 build/luci-test/installed: luci-app/test/package.json luci-app/test/package-lock.json
 	@mkdir -p build/luci-test
@@ -55,7 +58,7 @@ test-luci: daemons build/luci-test/installed ## the LuCI pages in Chromium (LUCI
 screenshots: daemons build/luci-test/installed ## pictures of the LuCI pages, into docs/luci/ (LUCI_SRC=DIR: with LuCI's theme)
 	node luci-app/test/screenshots.js docs/luci
 
-bench: setup build ## measure, and write docs/performance.md (root; BENCH=short,bonded: these sections only)
+bench: bench-peers build ## measure, and write docs/performance.md (root; BENCH=bulk,wan: these sections only)
 	@build/lab bench --report docs/performance.md $(if $(BENCH),--only $(BENCH)) $(if $(BENCH_JSON),--json $(BENCH_JSON))
 
 bench-check: setup build ## compare with plain routing and raw MPTCP, fail below floors (root, 4 min)
