@@ -68,6 +68,15 @@ bench-check: setup build ## compare with plain routing and raw MPTCP, fail below
 bench-peers: setup ## get the programs that bench compares with: Debian packages, Go modules
 	@lab/setup-peers
 
+.PHONY: kernel test-kernels
+kernel: ## what this kernel does with MPTCP: docs/kernel-notes.md (root, 5 min)
+	@$(GO) run ./lab/kernel
+
+test-kernels: ## the same in guests with Debian's 6.12 and 7.x kernels (root, QEMU, about an hour)
+	@lab/setup --guests
+	@mkdir -p build && $(GO) build -o build/kernel ./lab/kernel
+	@lab/kernel/kernels
+
 FUZZTIME ?= 30s
 test-fuzz: ## each fuzz target for FUZZTIME (30s)
 	@set -e; for pkg in $$($(GO) list ./...); do \

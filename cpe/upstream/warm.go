@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"sync"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -100,6 +101,8 @@ func (c *Converter) openWarm(ctx context.Context) (*warm.Conn, error) {
 // data in the SYN.
 func (c *Converter) tryProbe(r warm.Route) bool { return c.probeSYN && c.synData.wantsProbe(r) }
 
+var holdBuffers = sync.Pool{New: func() any { return new([handshake.AnswerBuffer]byte) }}
+
 // hold makes one parked connection as attempt says.
 func (c *Converter) hold(ctx context.Context, attempt *Attempt) (*warm.Conn, error) {
 	request, nonce, err := handshake.AppendHold(nil, c.signer)
@@ -124,7 +127,9 @@ func (c *Converter) hold(ctx context.Context, attempt *Attempt) (*warm.Conn, err
 			return nil, err
 		}
 	}
-	answer, rest, err := c.read(conn, make([]byte, handshake.AnswerBuffer), nonce)
+	buf := holdBuffers.Get().(*[handshake.AnswerBuffer]byte)
+	defer holdBuffers.Put(buf)
+	answer, rest, err := c.read(conn, buf[:], nonce)
 	if err != nil {
 		return nil, fmt.Errorf("hold: %w", err)
 	}
