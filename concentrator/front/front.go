@@ -40,6 +40,9 @@ const (
 	provenFor = int64(time.Hour)
 	// provenMore is how much more may go wrong from there.
 	provenMore = 20
+	// again is what a connection that is turned away adds to the failures: who
+	// goes on at ten times the rate that is forgiven is not let in meanwhile.
+	again = 0.1
 	// calm is how long after an attack it is taken to be over.
 	calm = int64(10 * time.Second)
 )
@@ -101,6 +104,7 @@ func (f *Front) admit(source netip.Addr, now int64) bool {
 		return true
 	}
 	f.alert.Store(now)
+	e.debt = min(e.debt+again, float64(limit*e.more(now)))
 	return false
 }
 

@@ -35,15 +35,34 @@ func TestBudget(t *testing.T) {
 	if f.admit(bad, second/2) {
 		t.Error("admitted half a second later")
 	}
-	if !f.admit(bad, second+second/10) {
+	if !f.admit(bad, second+second/2) {
 		t.Error("turned away a second later: one failure is forgiven")
 	}
-	f.failed(bad, second+second/10)
-	if f.admit(bad, second+second/5) {
+	f.failed(bad, second+second/2)
+	if f.admit(bad, second+second*3/5) {
 		t.Error("admitted twice for one failure forgiven")
 	}
 	if !f.admit(bad, 62*second) || f.find1(bad).debt > 1 {
 		t.Error("not forgiven after a minute")
+	}
+}
+
+// TestHammering: who goes on is not let in, who stops is, soon.
+func TestHammering(t *testing.T) {
+	f := New(60)
+	bad := source(1)
+	for range 60 {
+		f.failed(bad, 0)
+	}
+	now := int64(0)
+	for range 1000 { // 11 a second, one is forgiven
+		now += second / 11
+		if f.admit(bad, now) {
+			t.Fatalf("let in after %v of it", time.Duration(now))
+		}
+	}
+	if !f.admit(bad, now+2*second) {
+		t.Error("not let in two seconds after it stopped")
 	}
 }
 

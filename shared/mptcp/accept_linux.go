@@ -65,9 +65,9 @@ func (a *Acceptor) Accept(thrifty bool, admit func(source netip.Addr) bool) (*ne
 }
 
 // accept is Accept for when many are turned away.
-func (a *Acceptor) accept(admit func(source netip.Addr) bool) (*net.TCPConn, error) {
-	fd := -1
-	for fd < 0 {
+func (a *Acceptor) accept(admit func(netip.Addr) bool) (*net.TCPConn, error) {
+	for {
+		fd := -1
 		var err error
 		rerr := a.raw.Read(func(listener uintptr) (done bool) {
 			fd, done, err = acceptSome(int(listener), admit)
@@ -83,9 +83,22 @@ func (a *Acceptor) accept(admit func(source netip.Addr) bool) (*net.TCPConn, err
 			return nil, rerr
 		case err != nil:
 			return nil, os.NewSyscallError("accept4", err)
+		case fd < 0:
+			continue
 		}
+		c, err := connOf(fd)
+		if err != nil {
+			return nil, err
+		}
+		if c.RemoteAddr() != nil {
+			return c, nil
+		}
+		c.Close() // reset while it waited: it has no peer any more
 	}
-	// fd blocks, so this takes it over without asking the poller.
+}
+
+// connOf takes fd over. It blocks, so this does not ask the poller.
+func connOf(fd int) (*net.TCPConn, error) {
 	file := os.NewFile(uintptr(fd), "connection")
 	defer file.Close() // net.FileConn duplicates it
 	c, err := net.FileConn(file)

@@ -5,6 +5,7 @@ import (
 	"io"
 	"net"
 	"net/netip"
+	"os"
 	"syscall"
 	"testing"
 	"time"
@@ -74,6 +75,59 @@ func TestAcceptor(t *testing.T) {
 		a.Close()
 		if err := <-ended; !errors.Is(err, net.ErrClosed) {
 			t.Errorf("thrifty %v: after Close: %v", thrifty, err)
+		}
+	}
+}
+
+// TestAcceptorPeerGone: a connection that is reset while it waits is no
+// connection; the next one is served.
+func TestAcceptorPeerGone(t *testing.T) {
+	for _, thrifty := range []bool{false, true} {
+		lc := ListenConfig{MPTCP: true}
+		l, err := lc.Listen(netip.MustParseAddrPort("127.0.0.1:0"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		a, err := NewAcceptor(l)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer a.Close()
+		var d net.Dialer
+		d.SetMultipathTCP(false)
+		for i := range 20 {
+			c, err := d.Dial("tcp", a.Addr().String())
+			if err != nil {
+				t.Fatal(err)
+			}
+			if i < 19 {
+				_ = c.(*net.TCPConn).SetLinger(0)
+				c.Close()
+				continue
+			}
+			defer c.Close()
+			if _, err := io.WriteString(c, "here"); err != nil {
+				t.Fatal(err)
+			}
+		}
+		for {
+			c, err := a.Accept(thrifty, func(netip.Addr) bool { return true })
+			if err != nil {
+				t.Fatalf("thrifty %v: %v", thrifty, err)
+			}
+			if c.RemoteAddr() == nil {
+				t.Fatalf("thrifty %v: a connection from nowhere", thrifty)
+			}
+			b := make([]byte, 4)
+			_ = c.SetReadDeadline(time.Now().Add(10 * time.Second))
+			n, err := io.ReadFull(c, b)
+			c.Close()
+			if n == 4 {
+				break
+			}
+			if errors.Is(err, os.ErrDeadlineExceeded) {
+				t.Fatalf("thrifty %v: %v", thrifty, err)
+			}
 		}
 	}
 }
