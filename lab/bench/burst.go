@@ -69,9 +69,7 @@ func oneByte(ctx context.Context, h *house.House, source string) error {
 	if _, err := c.Write(b); err != nil {
 		return err
 	}
-	if _, err := io.ReadFull(c, b); err != nil {
-		return err
-	}
-	_, err = io.Copy(io.Discard, c)
+	// Its end is not waited for: some peers pass a FIN on after seconds only.
+	_, err = io.ReadFull(c, b)
 	return err
 }

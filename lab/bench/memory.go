@@ -29,14 +29,15 @@ type IdleMemory struct {
 
 var memory = Section{Name: "memory", Title: "Idle connections", Run: runMemory}
 
-// idleSteps end below what 20,000 descriptors in one process allow.
-var idleSteps = []int{1_000, 9_500}
+// idleSteps end below what the concentrator lets one client have, 4096, unless
+// its configuration says otherwise.
+var idleSteps = []int{1_000, 4_000}
 
 func runMemory(ctx context.Context, o Options) (Outcome, error) {
 	figures := map[string]*Memory{}
 	var text string
 	err := withField(ctx, o, labnet.Spec{PlainWANs: true}, func(f *field) error {
-		t := newTable("at rest, MB", "1,000 idle, KB each", "9,500 idle, KB each", "descriptors each")
+		t := newTable("at rest, MB", "1,000 idle, KB each", "4,000 idle, KB each", "descriptors each")
 		for _, r := range f.rivals {
 			if len(r.ends) == 0 {
 				continue
