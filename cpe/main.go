@@ -32,6 +32,8 @@ commands
   status     ask the running daemon how it and the lines are
   flows      list the connections it carries, with their subflows
   watch      the same, renewed every second until interrupted
+  check      try each line against the concentrator and say in plain words what
+             the operator's network does to it; 1 if a line cannot be bonded
   schema     print what the configuration may hold, as JSON, for programs
   rpcd       answer the LuCI pages, as rpcd calls its plugins: list, or call METHOD
   version    print the version
@@ -42,7 +44,7 @@ flags
   --control PATH   control socket (default: what the configuration says)
   --name NAME      join: the section to write (default: the concentrator's, or a new one)
   --check          join: say what it would do, and do nothing
-  --json           status, flows, join: print JSON
+  --json           status, flows, check, join: print JSON
 
 exit status: 0 done, 1 failed, 2 wrong usage, 3 daemon not running
 `
@@ -78,6 +80,7 @@ func command(args []string, stdout, stderr io.Writer) int {
 			"validate": func() error { return validate(o, stdout) },
 			"status":   func() error { return status(o, stdout) },
 			"flows":    func() error { return listFlows(o, stdout) },
+			"check":    func() error { return checkLines(o, stdout) },
 			"watch":    func() error { return watch(o, stdout) },
 			"schema":   func() error { return control.PrintJSON(stdout, config.Describe()) },
 		},

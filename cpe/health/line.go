@@ -18,6 +18,8 @@ type line struct {
 	packets uint64        // received until then
 	pace    float64       // packets received a second, lately
 	silent  time.Duration // since the last one
+	sent    uint64        // packets sent until the last one was received
+	alone   uint64        // packets sent since
 	moving  time.Time     // when there was last some traffic
 
 	asking bool
@@ -35,6 +37,10 @@ const (
 	// quiet is that silence: longer than the pauses of a sender that waits for
 	// its next round trip.
 	quiet = 150 * time.Millisecond
+
+	// unheard packets of ours in that time mean something, too: more than the
+	// last acknowledgements of a transfer that has ended.
+	unheard = 4
 
 	idleProbe        = time.Minute
 	idleProbeMetered = time.Hour
@@ -70,12 +76,13 @@ func (l *line) see(now time.Time, wan uplink.WAN, c uplink.Counters) {
 	}
 	if came == 0 {
 		l.silent += dt
+		l.alone = c.UpPackets - l.sent
 		if l.silent > 2*time.Second {
 			l.pace = 0
 		}
 		return
 	}
-	l.silent, l.moving = 0, now
+	l.silent, l.moving, l.sent, l.alone = 0, now, c.UpPackets, 0
 	l.pace += (float64(came)/dt.Seconds() - l.pace) * min(1, dt.Seconds()/0.3)
 }
 
@@ -84,8 +91,9 @@ func (l *line) busy() bool {
 	return l.present && (l.asking || l.pace >= steady || l.at.Sub(l.moving) < 2*time.Second)
 }
 
-// due tells whether the line has to be asked now.
-func (l *line) due(now time.Time) bool {
+// due tells whether the line has to be asked now. others is when something last
+// came in over another line.
+func (l *line) due(now, others time.Time) bool {
 	switch {
 	case !l.present || l.asking:
 		return false
@@ -95,7 +103,8 @@ func (l *line) due(now time.Time) bool {
 			every = deadProbeLate
 		}
 		return now.Sub(l.asked) >= every
-	case l.pace >= steady && l.silent >= quiet:
+	case l.pace >= steady && l.silent >= quiet && (others.Sub(l.moving) >= quiet || l.alone >= unheard):
+		// Not so when all traffic ends: then there is nothing to be missed.
 		l.pace = 0 // once for each time it falls silent
 		return l.affords(now)
 	}

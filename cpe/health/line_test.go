@@ -9,12 +9,16 @@ import (
 
 // play feeds a line with packets a tick, and returns how often it was due to be
 // asked. An asked line answers.
-func play(l *line, wan uplink.WAN, now *time.Time, packets *uint64, perTick uint64, ticks int) (asked int) {
+func play(l *line, wan uplink.WAN, now *time.Time, packets *uint64, perTick uint64, ticks int, othersMove bool) (asked int) {
 	for range ticks {
 		*now = now.Add(busyTick)
 		*packets += perTick
 		l.see(*now, wan, uplink.Counters{DownPackets: *packets})
-		if l.due(*now) {
+		others := time.Time{}
+		if othersMove {
+			others = *now
+		}
+		if l.due(*now, others) {
 			asked++
 			l.spend(*now)
 			l.asked = *now
@@ -27,16 +31,21 @@ func TestDue(t *testing.T) {
 	now, packets := time.Unix(1e9, 0), uint64(1000)
 	wan := uplink.WAN{Name: "dsl", Present: true, Up: true}
 	l := new(line)
+	othersMove := true
 	step := func(what string, perTick uint64, d time.Duration, low, top int) {
 		t.Helper()
-		if got := play(l, wan, &now, &packets, perTick, int(d/busyTick)); got < low || got > top {
+		if got := play(l, wan, &now, &packets, perTick, int(d/busyTick), othersMove); got < low || got > top {
 			t.Errorf("%s: asked %d times, want %d to %d", what, got, low, top)
 		}
 	}
 	step("traffic", 10, 5*time.Second, 0, 0)
 	step("a pause as between two round trips", 0, 100*time.Millisecond, 0, 0)
 	step("traffic", 10, time.Second, 0, 0)
-	step("silence", 0, 300*time.Millisecond, 1, 1)
+	othersMove = false
+	step("all traffic ends", 0, time.Second, 0, 0)
+	step("traffic", 10, time.Second, 0, 0)
+	othersMove = true
+	step("silence, while others go on", 0, 300*time.Millisecond, 1, 1)
 	step("it lasts", 0, 50*time.Second, 0, 0)
 	step("idle for minutes", 0, 5*time.Minute, 4, 6)
 	step("single packets now and then are no stream", 1, 50*time.Millisecond, 0, 0)
@@ -61,8 +70,8 @@ func TestMeteredBudget(t *testing.T) {
 	asked := 0
 	const days = 2
 	for range days * 24 * 60 {
-		asked += play(l, wan, &now, &packets, 10, 20)
-		asked += play(l, wan, &now, &packets, 0, 6)
+		asked += play(l, wan, &now, &packets, 10, 20, true)
+		asked += play(l, wan, &now, &packets, 0, 6, true)
 		now = now.Add(58*time.Second + 700*time.Millisecond)
 	}
 	limit := (tokensMost + days*86400*tokensPerSecond) / probeBytes

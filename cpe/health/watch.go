@@ -80,11 +80,23 @@ func (w *Watch) look(ctx context.Context) (again time.Duration) {
 		if l.busy() {
 			again = busyTick
 		}
-		if l.due(now) {
+	}
+	for _, wan := range wans {
+		if l := w.line(wan); l.due(now, w.moved(wan.Name)) {
 			w.ask(ctx, l, wan)
 		}
 	}
 	return again
+}
+
+// moved is when something last came in over any line but the one named.
+func (w *Watch) moved(but string) (last time.Time) {
+	for name, l := range w.lines {
+		if name != but && l.moving.After(last) {
+			last = l.moving
+		}
+	}
+	return last
 }
 
 // line returns the record of a line.

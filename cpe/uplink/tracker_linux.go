@@ -247,6 +247,20 @@ func logChanges(log *logline.Logger, old, wans []WAN) {
 	}
 }
 
+// Look reads the state of lines once.
+func Look(lines []config.WAN) ([]WAN, error) {
+	var wans []WAN
+	for _, c := range lines {
+		w, err := look(c)
+		if err != nil {
+			return nil, err
+		}
+		w.Present = w.Up
+		wans = append(wans, w)
+	}
+	return wans, nil
+}
+
 // look reads one line's state from the kernel.
 func look(c config.WAN) (WAN, error) {
 	w := WAN{Name: c.Name, Device: c.Device, Interface: c.Interface, Role: c.Role, Metered: c.Metered, State: Down}

@@ -28,3 +28,9 @@ func PrintJSON(w io.Writer, v any) error {
 	_, err = w.Write(append(text, '\n'))
 	return err
 }
+
+// Line is v as one line of JSON.
+func Line(v any) ([]byte, error) {
+	text, err := smalljson.Marshal(v)
+	return append(text, '\n'), err
+}

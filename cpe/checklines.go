@@ -1,0 +1,104 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/signal"
+	"syscall"
+
+	"github.com/tandem-mptcp/tandem/cpe/check"
+	"github.com/tandem-mptcp/tandem/cpe/ruleset"
+	"github.com/tandem-mptcp/tandem/cpe/uplink"
+	"github.com/tandem-mptcp/tandem/cpe/upstream"
+	"github.com/tandem-mptcp/tandem/shared/control"
+	"github.com/tandem-mptcp/tandem/shared/credential"
+	"github.com/tandem-mptcp/tandem/shared/logline"
+)
+
+// checkReport is what check prints at the end.
+type checkReport struct {
+	Concentrator string         `json:"concentrator"`
+	WANs         []check.Result `json:"wans"`
+}
+
+var errLines = errors.New("not every line can be bonded")
+
+// checkLines tries all lines against the preferred concentrator. With --json
+// each step is an object of one line, and the last one is the report.
+func checkLines(o options, stdout io.Writer) error {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	cfg, secrets, err := o.load()
+	if err != nil {
+		return err
+	}
+	switch {
+	case len(cfg.Concentrators) == 0:
+		return errors.New("no concentrator is configured: tandem-cpe join")
+	case len(cfg.WANs) == 0:
+		return errors.New("no line is configured: add a section wan for each")
+	}
+	askDevices(logline.New(io.Discard), cfg)
+	c := cfg.Concentrators[0]
+	var signer *credential.Signer
+	if key := secrets[c.Key]; !key.IsZero() {
+		signer = &credential.Signer{Identity: credential.NewIdentity(c.Key, key), Now: now()}
+	}
+	wans, err := uplink.Look(cfg.WANs)
+	if err != nil {
+		return err
+	}
+	far := upstream.NewConverter(logline.New(io.Discard), c, signer, ruleset.MarkOwn, cfg.ConnectTimeout, func() []uplink.WAN { return wans })
+	report := checkReport{Concentrator: c.Name}
+	bad := false
+	for i, w := range wans {
+		text := fmt.Sprintf("line %s (%d of %d): asking concentrator %s…", w.Name, i+1, len(wans), c.Name)
+		if o.json {
+			err = printLine(stdout, check.Finding{Text: text})
+		} else {
+			_, err = fmt.Fprintln(stdout, text)
+		}
+		if err != nil {
+			return err
+		}
+		r := check.Line(ctx, c.Name, far, w)
+		report.WANs = append(report.WANs, r)
+		bad = bad || !r.OK
+	}
+	if o.json {
+		err = printLine(stdout, report)
+	} else {
+		report.print(stdout)
+	}
+	if err == nil && bad {
+		err = errLines
+	}
+	return err
+}
+
+func (r checkReport) print(out io.Writer) {
+	for _, w := range r.WANs {
+		mark := "ok "
+		if !w.OK {
+			mark = "BAD"
+		}
+		fmt.Fprintf(out, "\n%s %s: %s\n", mark, w.Name, w.Verdict)
+		for _, f := range w.Findings {
+			fmt.Fprintf(out, "    %s\n", f.Text)
+		}
+	}
+	fmt.Fprintln(out)
+}
+
+// printLine writes v as one line of JSON.
+func printLine(w io.Writer, v any) error {
+	text, err := control.Line(v)
+	if err != nil {
+		return err
+	}
+	_, err = w.Write(text)
+	return err
+}
