@@ -38,7 +38,7 @@ async function open(browser, router, at, options = {}) {
 }
 
 /* field is the input of an option, in LuCI's way of naming. */
-const field = (page, section, option) => page.locator(`[id="widget.cbid.tandem.${section}.${option}"]`);
+const field = (page, section, option) => page.locator(`[id="widget.cbid.tandem.${section}.${option}"], [id="cbid.tandem.${section}.${option}"] input[type="checkbox"]`);
 
 const save = page => page.locator('.cbi-page-actions .cbi-button-apply').first().click();
 

@@ -39,13 +39,11 @@ return baseclass.extend({
 	},
 
 	fan(count) {
-		const node = document.createElementNS(ns, 'svg'), paths = [];
-		node.setAttribute('preserveAspectRatio', 'none');
-		node.setAttribute('class', 't-fan');
-		node.setAttribute('aria-hidden', 'true');
+		const drawing = document.createElementNS(ns, 'svg'), paths = [];
+		drawing.setAttribute('preserveAspectRatio', 'none');
 		for (let i = 0; i < count; i++)
-			paths.push(node.appendChild(document.createElementNS(ns, 'path')));
-		return { node, paths };
+			paths.push(drawing.appendChild(document.createElementNS(ns, 'path')));
+		return { node: E('div', { 'class': 't-fan', 'aria-hidden': 'true' }, drawing), drawing, paths };
 	},
 
 	/* layout leads the lines to the middles of the cards, whose heights differ. */
@@ -57,7 +55,7 @@ return baseclass.extend({
 			return;
 		this.laid = key;
 		this.fans.forEach((fan, side) => {
-			fan.node.setAttribute('viewBox', '0 0 10 %d'.format(height));
+			fan.drawing.setAttribute('viewBox', '0 0 10 %d'.format(height));
 			middles.forEach((y, i) => {
 				const [ from, to ] = side ? [ y, height / 2 ] : [ height / 2, y ];
 				fan.paths[i].setAttribute('d', 'M0 %d C6 %d 4 %d 10 %d'.format(from, from, to, to));
