@@ -22,27 +22,28 @@ import (
 // clientCommand is "tandem-concentrator client": it works on the store's files
 // and tells the daemon, which may be down.
 func clientCommand(o options, args []string, stdout, stderr io.Writer) int {
-	cfg, err := config.Load(o.configFile)
-	if err != nil {
-		fmt.Fprintln(stderr, "tandem-concentrator client:", err)
-		return 1
-	}
-	path := cfg.Control
-	if o.controlPath != "" {
-		path = o.controlPath
-	}
-	return cli.Command(args, stdout, stderr, cli.Deps{
-		Store:   clients.NewFolder(clientsFolder(cfg)),
-		Line:    func(name string, key clients.Key) (string, error) { return pairingLine(cfg, name, key) },
-		Present: present(stdout),
-		Poke: func() error {
-			_, err := control.Call(path, "reload-clients")
-			return err
-		},
-		Volume: func(name string) (limits.Volume, bool) {
-			v, err := control.Ask[limits.Volume](path, "volume", name)
-			return v, err == nil
-		},
+	return cli.Command(args, stdout, stderr, func() (cli.Deps, error) {
+		cfg, err := config.Load(o.configFile)
+		if err != nil {
+			return cli.Deps{}, err
+		}
+		path := cfg.Control
+		if o.controlPath != "" {
+			path = o.controlPath
+		}
+		return cli.Deps{
+			Store:   clients.NewFolder(clientsFolder(cfg)),
+			Line:    func(name string, key clients.Key) (string, error) { return pairingLine(cfg, name, key) },
+			Present: present(stdout),
+			Poke: func() error {
+				_, err := control.Call(path, "reload-clients")
+				return err
+			},
+			Volume: func(name string) (limits.Volume, bool) {
+				v, err := control.Ask[limits.Volume](path, "volume", name)
+				return v, err == nil
+			},
+		}, nil
 	})
 }
 

@@ -63,8 +63,9 @@ exit status: 0 done, 1 failed, 2 wrong usage
 `
 
 // Command runs one of the commands; args come after "client". It returns the
-// exit status. Errors never hold a key.
-func Command(args []string, stdout, stderr io.Writer, deps Deps) int {
+// exit status. Errors never hold a key. What it works with is asked for when
+// the command is known to be one, so that help needs no configuration.
+func Command(args []string, stdout, stderr io.Writer, open func() (Deps, error)) int {
 	if len(args) == 0 || args[0] == "help" || args[0] == "--help" || args[0] == "-h" {
 		fmt.Fprint(stdout, usage)
 		return done
@@ -81,8 +82,11 @@ func Command(args []string, stdout, stderr io.Writer, deps Deps) int {
 		complain(fmt.Errorf("%w; see tandem-concentrator client help", err))
 		return wrong
 	}
-	c.Deps, c.stdout, c.stderr = deps, stdout, stderr
-	if err := c.run(); err != nil {
+	c.stdout, c.stderr = stdout, stderr
+	if c.Deps, err = open(); err == nil {
+		err = c.run()
+	}
+	if err != nil {
 		complain(err)
 		return failed
 	}

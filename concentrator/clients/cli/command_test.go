@@ -25,6 +25,7 @@ type desk struct {
 	t     *testing.T
 	store *clients.Folder
 	deps  Deps
+	shut  error // what opening the desk fails with
 	pokes int
 	poked error
 	all   strings.Builder // everything ever printed that must hold no key
@@ -47,7 +48,7 @@ func newDesk(t *testing.T) *desk {
 // run runs a command line, split at spaces.
 func (d *desk) run(line string) (code int, stdout, stderr string) {
 	var out, errs strings.Builder
-	code = Command(strings.Fields(line), &out, &errs, d.deps)
+	code = Command(strings.Fields(line), &out, &errs, func() (Deps, error) { return d.deps, d.shut })
 	if !strings.HasPrefix(line, "add ") && !strings.HasPrefix(line, "rotate ") && !strings.Contains(line, "--line") {
 		d.all.WriteString(out.String())
 	}
@@ -196,6 +197,20 @@ func TestJSON(t *testing.T) {
 		t.Error(got)
 	}
 	d.noKeys()
+}
+
+// Whoever reads the help has often no configuration yet.
+func TestHelpNeedsNoConfiguration(t *testing.T) {
+	d := newDesk(t)
+	d.shut = errors.New("no such file")
+	for _, line := range []string{"", "help", "add --help"} {
+		if code, out, errs := d.run(line); code != 0 || !strings.Contains(out, "add NAME") || errs != "" {
+			t.Errorf("%q: exit %d, %q, %q", line, code, out, errs)
+		}
+	}
+	if code, _, errs := d.run("list"); code != 1 || !strings.Contains(errs, "client list: no such file") {
+		t.Errorf("list: exit %d, %q", code, errs)
+	}
 }
 
 func TestErrors(t *testing.T) {
