@@ -13,7 +13,7 @@ export GOVULNCHECK = golang.org/x/vuln/cmd/govulncheck@v1.9.0
 .PHONY: help build daemons vulncheck demo test test-unit test-luci screenshots test-root test-hostile test-fuzz bench bench-check bench-peers lint clean setup package test-arch test-emulated
 
 help: ## list the targets
-	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 build: daemons ## both daemons and the lab, into build/
 	$(GO) build -trimpath -buildvcs=false -ldflags '$(LDFLAGS)' -o build/lab ./lab
