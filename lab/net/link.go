@@ -30,11 +30,6 @@ type LinkState struct {
 // Name of the link, which is also the cpe's device of a WAN.
 func (l *Link) Name() string { return l.name }
 
-// Set replaces the whole configuration at once.
-func (l *Link) Set(c LinkConfig) error {
-	return l.Change(func(cur *LinkConfig) { *cur = c })
-}
-
 // Change edits the configuration: f gets the present one.
 func (l *Link) Change(f func(*LinkConfig)) error {
 	l.mu.Lock()
