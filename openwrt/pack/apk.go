@@ -120,7 +120,13 @@ func (p pkg) apkLists() []entry {
 // apkScripts do what the wrappers of an .ipk do.
 func (p pkg) apkScripts() map[string]string {
 	head := "#!/bin/sh\n[ \"${IPKG_NO_SCRIPT}\" = \"1\" ] && exit 0\n[ -s ${IPKG_INSTROOT}/lib/functions.sh ] || exit 0\n. ${IPKG_INSTROOT}/lib/functions.sh\nexport root=\"${IPKG_INSTROOT}\"\nexport pkgname=\"" + p.name + "\"\n"
-	body := func(script string) string { return strings.TrimPrefix(script, "#!/bin/sh\n") }
+	// In a shell of its own: a script that exits must not end the rest.
+	body := func(script string) string {
+		if script == "" {
+			return ""
+		}
+		return "(\n" + strings.TrimPrefix(script, "#!/bin/sh\n") + ")\n"
+	}
 	post := head + "add_group_and_user\ndefault_postinst\n" + body(p.postinst)
 	return map[string]string{
 		"post-install":  post,

@@ -107,6 +107,40 @@ func TestIPK(t *testing.T) {
 	}
 }
 
+// An .apk's scripts run ours and OpenWrt's, also where ours exits.
+func TestAPKScripts(t *testing.T) {
+	scripts := demo(t).apkScripts()
+	dir := t.TempDir()
+	if err := os.MkdirAll(filepath.Join(dir, "lib"), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	functions := "add_group_and_user() { echo user; }\ndefault_postinst() { echo postinst $pkgname ${PKG_UPGRADE:-0}; }\ndefault_prerm() { echo prerm $pkgname; }\n"
+	if err := os.WriteFile(filepath.Join(dir, "lib/functions.sh"), []byte(functions), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for name, want := range map[string]string{
+		"post-install":  "user\npostinst tandem 0\n",
+		"post-upgrade":  "user\npostinst tandem 1\n",
+		"pre-deinstall": "prerm tandem\n",
+	} {
+		cmd := exec.Command("sh", "-c", scripts[name])
+		cmd.Env = append(os.Environ(), "IPKG_INSTROOT="+dir)
+		out, err := cmd.CombinedOutput()
+		if err != nil || string(out) != want {
+			t.Errorf("%s: %q, %v; want %q", name, out, err, want)
+		}
+	}
+	lists := map[string]string{}
+	for _, e := range demo(t).apkLists() {
+		lists[filepath.Base(e.path)] = string(e.data)
+	}
+	if lists["tandem.rusers"] != "tandem:tandem\n" || lists["tandem.conffiles"] != "/etc/config/tandem\n" ||
+		!regexp.MustCompile(`^/etc/config/tandem [0-9a-f]{64}\n$`).MatchString(lists["tandem.conffiles_static"]) ||
+		!strings.Contains(lists["tandem.list"], "/etc/init.d/tandem\n") {
+		t.Errorf("lists: %q", lists)
+	}
+}
+
 // The feed package's Makefile installs the same files to the same places, and
 // has the same dependencies, user and configuration files.
 func TestMakefile(t *testing.T) {
