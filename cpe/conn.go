@@ -213,10 +213,19 @@ func (p *proxy) requestWarm(c *concentrator, s *settings, f *flow, attempt *upst
 	return nil
 }
 
-// waitFirst waits a moment for the LAN host's first bytes.
+// waitFirst waits a moment for the LAN host's first bytes, where it is likely
+// to speak first.
 func (p *proxy) waitFirst(s *settings, f *flow) error {
-	if err := f.first.Wait(f.lan, s.firstBytesWait(f.dst.Port())); err != nil {
+	port := f.dst.Port()
+	wait := s.firstBytesWait(port)
+	if wait > 0 && !p.ports.WorthIt(port) {
+		wait = 0
+	}
+	if err := f.first.Wait(f.lan, wait); err != nil {
 		return serverError{error: err}
+	}
+	if wait > 0 {
+		p.ports.Learn(port, f.first.EOF || len(f.first.Bytes()) > 0)
 	}
 	return nil
 }

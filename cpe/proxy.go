@@ -10,6 +10,7 @@ import (
 	"syscall"
 	"time"
 
+	"github.com/tandem-mptcp/tandem/cpe/firstbytes"
 	"github.com/tandem-mptcp/tandem/cpe/flows"
 	"github.com/tandem-mptcp/tandem/cpe/handshake"
 	"github.com/tandem-mptcp/tandem/cpe/ruleset"
@@ -32,6 +33,7 @@ type proxy struct {
 	answers  sync.Pool // of *[handshake.AnswerBuffer]byte
 	pending  sync.WaitGroup
 	refusals *ruleset.Refusals
+	ports    firstbytes.Ports
 	counters struct {
 		accepted, relayed, mptcp, direct, refused, setups atomic.Int64
 	}
