@@ -154,8 +154,8 @@ test(`bad input is refused at the field: ${bad.length} cases`, async () => {
 		for (const [ where, option, value, list ] of bad.filter(b => b[0] == at)) {
 			const text = typeof(value) == 'function' ? value(line) : value;
 			const box = field(page, 'main', option);
-			await box.waitFor();
-			const input = list ? box.locator('.add-item input') : box;
+			await (list ? page.locator(`[id="cbi-tandem-main-${option}"]`) : box).waitFor();
+			const input = list ? page.locator(`[id="cbi-tandem-main-${option}"] .add-item input`).first() : box;
 			await input.fill(text);
 			await (list ? input.press('Enter') : input.blur());
 			if (!list)
