@@ -122,7 +122,24 @@ const kinds = {
 		? null : _('A key is named by 16 hexadecimal digits. The key itself is not written here.'),
 };
 
+/* LuCI gives most inputs no name that a screen reader could say. */
+function name(node) {
+	for (const input of node.querySelectorAll('input:not([aria-label]), select:not([aria-label])')) {
+		const title = input.closest('[data-title]')?.getAttribute('data-title') || input.closest('.cbi-value')?.querySelector('.cbi-value-title')?.textContent
+			|| input.closest('.cbi-section')?.querySelector('h3')?.textContent;
+		if (title)
+			input.setAttribute('aria-label', title);
+	}
+}
+
 return baseclass.extend({
+	/* label names the inputs of a form, now and whenever it is drawn anew. */
+	label(node) {
+		name(node);
+		new MutationObserver(() => name(node)).observe(node, { childList: true, subtree: true });
+		return node;
+	},
+
 	kinds: () => Object.keys(kinds),
 
 	/* check returns null where the daemon takes text for an option, else a sentence. */

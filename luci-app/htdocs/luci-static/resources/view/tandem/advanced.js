@@ -134,7 +134,7 @@ return view.extend({
 		s.modaltitle = _('Never through Tandem');
 		fill(s, 'bypass');
 
-		return m.render();
+		return m.render().then(node => values.label(node));
 	},
 
 	handleSave() {

@@ -100,7 +100,7 @@ return view.extend({
 
 		return m.render().then(node => E('div', { 'class': 'tandem' }, [
 			E('link', { rel: 'stylesheet', href: L.resource('tandem/tandem.css') }),
-			node,
+			values.label(node),
 		]));
 	},
 
