@@ -1,8 +1,10 @@
 # The Debian package and the VM image of the concentrator.
 ARCH ?= amd64
 # Debian's kind of version: after a tag by what came since, else before the first.
-DEB_VERSION ?= $(shell git describe --tags 2>/dev/null | sed 's/^v//; s/-\([0-9]*\)-g/+\1./' | grep . || \
+ifndef DEB_VERSION
+DEB_VERSION := $(shell git describe --tags 2>/dev/null | sed 's/^v//; s/-\([0-9]*\)-g/+\1./' | grep . || \
 	git log -1 --format=0.1.0~git%cd.%h --date=format:%Y%m%d 2>/dev/null)
+endif
 DEB = build/deb/tandem-concentrator_$(DEB_VERSION)_$(ARCH).deb
 .PHONY: deb image oci test-deb test-image test-powercut test-alerts image-tools
 
