@@ -72,7 +72,7 @@ func run(o options, stderr io.Writer) error {
 		daemon.Task{Name: "clients", Run: store.Run},
 		daemon.Task{Name: "send buffers", Run: (&flight.Tuner[*relay.Flow]{
 			Warn: func(err error) {
-				log.Warn("send buffers are left to the kernel: a lost line is felt for longer", "hint", "needs CAP_NET_ADMIN", "err", err)
+				log.Warn("send buffers are left to the kernel: a lost line is felt for longer", "hint", "raise sysctl net.core.wmem_max to 16777216, or give CAP_NET_ADMIN", "err", err)
 			},
 			Flows: d.server.engine.Flows, Leg: (*relay.Flow).Client,
 			Sent:     func(_, down int64) int64 { return down },

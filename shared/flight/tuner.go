@@ -34,8 +34,11 @@ type Tuner[F Flow] struct {
 }
 
 const (
-	// every is how often flows are looked at: a few round trips.
-	every = 100 * time.Millisecond
+	// every is how often flows are looked at while one is busy: a few round
+	// trips. Otherwise they are looked at rarely, so that an idle router
+	// sleeps.
+	every  = 100 * time.Millisecond
+	rarely = time.Second
 	// much is what a flow sends between two looks to be worth a system call;
 	// 2.5 Mbit/s.
 	much = 32 << 10
@@ -43,32 +46,39 @@ const (
 
 // Run tunes until ctx ends.
 func (t *Tuner[F]) Run(ctx context.Context) error {
-	tick := time.NewTicker(every)
-	defer tick.Stop()
+	next := time.NewTimer(rarely)
+	defer next.Stop()
 	sent := make(map[F]int64)
 	for {
 		select {
 		case <-ctx.Done():
 			return nil
-		case <-tick.C:
+		case <-next.C:
 		}
-		sent = t.look(sent)
+		var busy bool
+		if sent, busy = t.look(sent); busy {
+			next.Reset(every)
+		} else {
+			next.Reset(rarely)
+		}
 	}
 }
 
-// look tunes the busy ones and returns what all flows have sent by now.
-func (t *Tuner[F]) look(before map[F]int64) map[F]int64 {
+// look tunes the busy ones. It returns what all flows have sent by now, and
+// whether any was busy.
+func (t *Tuner[F]) look(before map[F]int64) (now map[F]int64, busy bool) {
 	flows := t.Flows()
 	if len(flows) == 0 && len(before) == 0 {
-		return before
+		return before, false
 	}
-	now := make(map[F]int64, len(flows))
+	now = make(map[F]int64, len(flows))
 	for _, f := range flows {
 		n := t.Sent(f.Bytes())
 		now[f] = n
 		if n-before[f] < much {
 			continue
 		}
+		busy = true
 		leg := t.Leg(f)
 		subflows, err := mptcp.Subflows(leg)
 		if err != nil {
@@ -80,5 +90,5 @@ func (t *Tuner[F]) look(before map[F]int64) map[F]int64 {
 			}
 		}
 	}
-	return now
+	return now, busy
 }
