@@ -50,6 +50,7 @@ func (i *interception) apply(s *settings) error {
 		return err
 	}
 	i.inForce = s
+	i.proxy.crowded() // max_flows may be another
 	return nil
 }
 
@@ -93,7 +94,10 @@ func (i *interception) run(ctx context.Context) error {
 // there are descriptors for: the LAN's next ones are routed direct by the
 // kernel, at no cost.
 func (i *interception) watchLoad(ctx context.Context) {
-	tick := time.NewTicker(100 * time.Millisecond)
+	// Who fills it up says so (crowd); that there is room again must be looked
+	// for. An idle router is left asleep.
+	const whileFull, otherwise = 100 * time.Millisecond, 10 * time.Second
+	tick := time.NewTimer(0)
 	defer tick.Stop()
 	for {
 		select {
@@ -113,6 +117,11 @@ func (i *interception) watchLoad(ctx context.Context) {
 				i.full = full
 				i.log.Warn("max_flows", "reached", full, "flows", load, "new_connections", map[bool]string{true: "direct", false: "relayed"}[full])
 			}
+		}
+		if i.full {
+			tick.Reset(whileFull)
+		} else {
+			tick.Reset(otherwise)
 		}
 		i.mu.Unlock()
 	}
