@@ -138,9 +138,7 @@ return view.extend({
 		this.report.select();
 		/* navigator.clipboard is kept from pages on http */
 		const done = document.execCommand('copy');
-		ui.addTimeLimitedNotification
-			? ui.addTimeLimitedNotification(null, E('p', {}, [ done ? _('Copied.') : _('Copy the marked text by hand.') ]), 3000, 'info')
-			: ui.addNotification(null, E('p', {}, [ done ? _('Copied.') : _('Copy the marked text by hand.') ]), 'info');
+		ui.addNotification(null, E('p', {}, [ done ? _('Copied.') : _('Copy the marked text by hand.') ]), 'info');
 	},
 
 	handleSaveApply: null,
