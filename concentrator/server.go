@@ -125,12 +125,14 @@ func (s *server) admit(source netip.Addr) bool {
 	if s.front.Admit(household(source)) || s.settings.Load().gate.Covers(source) {
 		return true
 	}
-	// Even a line that is left out costs more than the rest of this.
+	// Even a line that is left out costs more than the rest of this, so most are
+	// not tried; the total says how many there were.
 	const oneIn = 256
-	if s.counters.turnedAway.Add(1)%oneIn != 1 {
+	total := s.counters.turnedAway.Add(1)
+	if total%oneIn != 1 {
 		return false
 	}
-	s.perPeer.Line(slog.LevelWarn, netip.Addr{}, "turning connections away unread: their sources keep sending what no client sends", "source", source)
+	s.perPeer.Line(slog.LevelWarn, netip.Addr{}, "turning connections away unread: their sources keep sending what no client sends", "source", source, "total", total)
 	return false
 }
 
