@@ -30,6 +30,8 @@ type Config struct {
 	Concentrators    []Concentrator // order of preference
 	WANs             []WAN          // order of preference
 	Bypass           Bypass         // what is never intercepted
+	Rules            []Rule         // what becomes of the rest; the first that matches decides
+	QUIC             QUIC           // of LAN hosts, where no rule matches
 }
 
 // FirstByte says how a request travels to a concentrator.

@@ -17,6 +17,7 @@ func (r *rawFile) config(f *faults) *Config {
 	for _, b := range r.bypasses {
 		b.apply(f, &c.Bypass)
 	}
+	r.addRules(f, &c)
 	if c.Enabled && len(c.Concentrators) == 0 {
 		f.add(r.main.line, "%v: enabled, but no section concentrator is", r.main.header)
 	}
@@ -36,6 +37,7 @@ func (r *rawMain) apply(f *faults, c *Config) {
 	take(f, &c.MaxFlows, r.maxFlows, number(1, maxMaxFlows))
 	take(f, &c.MemoryLimit, r.memoryLimit, number(0, maxMemory))
 	take(f, &c.GCPercent, r.gcPercent, number(0, maxGCPercent))
+	take(f, &c.QUIC, r.quic, choice(map[string]QUIC{"pass": QUICPass, "refuse": QUICRefuse}))
 	take(f, &c.LogLevel, r.logLevel, choice(logLevels()))
 	take(f, &c.Control, r.control, parseSocketPath)
 }
@@ -149,17 +151,8 @@ func (r *rawBypass) apply(f *faults, b *Bypass) {
 	var ports []PortRange
 	takeList(f, &ports, r.port, parsePortRange)
 	b.Ports = append(b.Ports, ports...)
-	for _, v := range r.host {
-		prefix, mac, err := parseHost(v.text)
-		switch {
-		case err != nil:
-			f.add(v.line, "list %q: %v", v.option, err)
-		case mac != nil:
-			b.MACs = append(b.MACs, mac)
-		default:
-			b.Hosts = append(b.Hosts, prefix)
-		}
-	}
+	hosts, macs := takeHosts(f, r.host)
+	b.Hosts, b.MACs = append(b.Hosts, hosts...), append(b.MACs, macs...)
 }
 
 // take replaces *to if the option is set; parse says what is allowed.

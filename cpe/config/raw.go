@@ -35,6 +35,7 @@ type rawFile struct {
 	concentrators []*rawConcentrator
 	wans          []*rawWAN
 	bypasses      []*rawBypass
+	rules         []*rawRule
 }
 
 // rawSection is one kind of section: fields maps the options it may hold to
@@ -50,6 +51,7 @@ type rawMain struct {
 	connectTimeout, maxFlows, logLevel, control   *value
 	lan, serverFirstPort                          []value
 	memoryLimit, gcPercent                        *value // read by the init script
+	quic                                          *value
 }
 
 func (r *rawMain) fields() map[string]any {
@@ -68,6 +70,7 @@ func (r *rawMain) fields() map[string]any {
 		"max_flows":         &r.maxFlows,
 		"memory_limit":      &r.memoryLimit,
 		"gc_percent":        &r.gcPercent,
+		"quic":              &r.quic,
 		"log_level":         &r.logLevel,
 		"control":           &r.control,
 	}
@@ -142,8 +145,11 @@ func decode(f *faults, sections []*section) *rawFile {
 		case "bypass":
 			b := &rawBypass{header: h}
 			r.bypasses, into = append(r.bypasses, b), b
+		case "rule":
+			one := &rawRule{header: h}
+			r.rules, into = append(r.rules, one), one
 		default:
-			f.add(s.line, "unknown section type %q: tandem, concentrator, wan and bypass are known", clip(s.typ))
+			f.add(s.line, "unknown section type %q: tandem, concentrator, wan, bypass and rule are known", clip(s.typ))
 			continue
 		}
 		f.fill(into.fields(), s)

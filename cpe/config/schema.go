@@ -38,6 +38,7 @@ const (
 	kindCookie    = "cookie"
 	kindPath      = "path"
 	kindKey       = "key" // id of a key, not the secret
+	kindDSCP      = "dscp"
 )
 
 // Describe returns the schema. Each row stands for the line of parse.go that
@@ -60,6 +61,7 @@ func Describe() Schema {
 			"max_flows":         amount(1, maxMaxFlows, d.MaxFlows),
 			"memory_limit":      amount(0, maxMemory, d.MemoryLimit),
 			"gc_percent":        amount(0, maxGCPercent, d.GCPercent),
+			"quic":              choose("pass", "pass", "refuse"),
 			"log_level":         choose(strings.ToLower(d.LogLevel.String()), slices.Sorted(maps.Keys(logLevels()))...),
 			"control":           one(kindPath, d.Control).upTo(maxSocketPath),
 		},
@@ -81,6 +83,15 @@ func Describe() Schema {
 			"destination": list[string](kindPrefix, nil),
 			"port":        list[string](kindPortRange, nil),
 			"host":        list[string](kindHost, nil),
+		},
+		"rule": {
+			"enabled":     one(kindBool, true),
+			"action":      {Kind: kindChoice, Choices: slices.Sorted(maps.Keys(actions))},
+			"proto":       choose("any", "any", "tcp", "udp"),
+			"host":        list[string](kindHost, nil),
+			"destination": list[string](kindPrefix, nil),
+			"port":        list[string](kindPortRange, nil),
+			"dscp":        list[string](kindDSCP, nil).upTo(maxDSCP),
 		},
 	}
 }

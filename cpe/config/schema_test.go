@@ -17,6 +17,7 @@ var sectionTypes = map[string]func() rawSection{
 	"concentrator": func() rawSection { return &rawConcentrator{} },
 	"wan":          func() rawSection { return &rawWAN{} },
 	"bypass":       func() rawSection { return &rawBypass{} },
+	"rule":         func() rawSection { return &rawRule{} },
 }
 
 // Every option that can be read is described, as what it is, and no other.

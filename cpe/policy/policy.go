@@ -1,6 +1,7 @@
 package policy
 
 import (
+	"net"
 	"net/netip"
 	"slices"
 	"sort"
@@ -40,6 +41,13 @@ type Decision struct {
 type Flow struct {
 	Src netip.AddrPort // LAN host
 	Dst netip.AddrPort // where it wants to go
+	SYN *SYN           // nil: not known
+}
+
+// SYN is what a flow's first packet shows beyond addresses.
+type SYN struct {
+	MAC  net.HardwareAddr // of its sender; nil on devices without
+	DSCP uint8
 }
 
 // Facts is what policy and rules need to know of this router at present.
@@ -59,6 +67,7 @@ type Policy struct {
 	destinations  ranges
 	hosts         ranges
 	ports         []config.PortRange // ascending
+	rules         []rule
 }
 
 // New prepares the lists of c. Bypass by MAC address is left to nftables: a
@@ -72,6 +81,7 @@ func New(c *config.Config, f Facts) *Policy {
 		destinations: newRanges(c.Bypass.Destinations),
 		hosts:        newRanges(c.Bypass.Hosts),
 		ports:        slices.Clone(c.Bypass.Ports),
+		rules:        newRules(c),
 	}
 	var own []netip.Addr
 	for _, far := range c.Concentrators {
@@ -115,6 +125,11 @@ func (p *Policy) Decide(f Flow) Decision {
 		return Decision{Bypass, "host in bypass"}
 	case p.destinations.contains(dst):
 		return Decision{Bypass, "destination in bypass"}
+	}
+	for i := range p.rules {
+		if r := &p.rules[i]; r.matches(&f, src, dst) {
+			return r.decision
+		}
 	}
 	return Decision{Verdict: Relay}
 }

@@ -5,8 +5,10 @@
 //
 // What happens to a packet from a LAN device:
 //
-//	not TCP ──────────────────────────────────────────▶ routed
+//	neither TCP nor UDP ──────────────────────────────▶ routed
+//	UDP ──▶ a rule, or quic refuse, turns it down, else routed
 //	SYN ──▶ a bypass set matches ─────────────────────▶ routed
+//	    ├─▶ a rule matches: routed, or turned down
 //	    └─▶ tproxy finds the listener, then sets the mark
 //	          │        └ no listener: rule does not match ▶ routed
 //	          ▼

@@ -34,21 +34,26 @@ func Render(c *config.Config, f policy.Facts, mode Mode) string {
 	b.WriteString("\tcounter intercepted { }\n\tcounter bypassed { }\n\tcounter unmarked { }\n\tcounter refused { }\n\n")
 	writeSets(&b, c, f)
 	writeRefusalSets(&b)
+	datagram := datagramRules(c)
+	if datagram != "" {
+		fmt.Fprintf(&b, "\tchain datagram {\n%s\t}\n\n", datagram)
+		datagram = "\t\tmeta l4proto udp goto datagram\n"
+	}
 	fmt.Fprintf(&b, `	chain prerouting {
 		type filter hook prerouting priority mangle; policy accept;
 		iifname != @lan return
-		meta l4proto != tcp return
+%s		meta l4proto != tcp return
 		tcp flags & (fin | syn | rst | ack) == syn goto opening
 		socket wildcard 1 return
 		socket transparent 1 %s accept
 	}
 
-`, setMark)
-	b.WriteString("\tchain opening {\n")
+`, datagram, setMark)
+	b.WriteString("\tchain relay {\n")
 	if mode == Intercept {
-		b.WriteString(openingRules(c.Port))
+		b.WriteString(relayRules(c.Port))
 	}
-	b.WriteString("\t}\n\n")
+	fmt.Fprintf(&b, "\t}\n\n\tchain opening {\n%s\t}\n\n", openingRules(c))
 	// The listener takes connections to any address, so it must not be called
 	// by its own: such a connection would be carried back to it without end.
 	fmt.Fprintf(&b, `	chain input {
@@ -84,19 +89,32 @@ const synWindow = 64
 // setMark leaves the bits of others alone.
 var setMark = fmt.Sprintf("meta mark set meta mark & %#x | %#x", 0xffffffff^uint32(MarkMask), MarkDeliver)
 
-// openingRules decide on a SYN, the cheapest test first. The mark stands after
-// tproxy in its rule: with the listener gone the rule ends at tproxy, unmarked.
-func openingRules(port uint16) string {
+// openingRules decide on a SYN, the cheapest test first.
+func openingRules(c *config.Config) string {
 	var b strings.Builder
-	bypass := func(match string) { fmt.Fprintf(&b, "\t\t%s counter name bypassed return\n", match) }
-	bypass("tcp dport @bypass_port")
-	bypass("ether saddr @bypass_mac")
+	for _, match := range exemptions("tcp") {
+		fmt.Fprintf(&b, "\t\t%s counter name bypassed return\n", match)
+	}
+	writeRules(&b, c, config.TCP)
+	b.WriteString("\t\tgoto relay\n")
+	return b.String()
+}
+
+// exemptions match what no rule is asked about: what always goes its own way.
+func exemptions(proto string) []string {
+	matches := []string{proto + " dport @bypass_port", "ether saddr @bypass_mac"}
 	for _, ip := range families() {
 		for _, match := range []string{"daddr @reserved", "daddr @onlink", "daddr @concentrator", "saddr @bypass_host", "daddr @bypass"} {
-			bypass(ip.keyword + " " + match + ip.number)
+			matches = append(matches, ip.keyword+" "+match+ip.number)
 		}
 	}
-	bypass("fib daddr type { local, broadcast, anycast, multicast }")
+	return append(matches, "fib daddr type { local, broadcast, anycast, multicast }")
+}
+
+// relayRules hand a SYN to the listener. The mark stands after tproxy in its
+// rule: with the listener gone the rule ends at tproxy, unmarked.
+func relayRules(port uint16) string {
+	var b strings.Builder
 	b.WriteString(refusalRules())
 	for _, ip := range families() {
 		fmt.Fprintf(&b, "\t\tmeta nfproto ipv%s meta l4proto tcp tproxy %s to :%d %s counter name intercepted accept\n",

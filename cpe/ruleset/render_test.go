@@ -59,6 +59,7 @@ func renderings(t *testing.T) map[string]string {
 		"default": Render(&empty, policy.Facts{}, Intercept),
 		"nolan":   Render(&none, policy.Facts{}, Intercept),
 		"port":    Render(&other, policy.Facts{}, Intercept),
+		"rules":   Render(withRules(t, everyRule), policy.Facts{}, Intercept),
 	}
 }
 

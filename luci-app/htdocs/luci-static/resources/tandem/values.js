@@ -120,6 +120,9 @@ const kinds = {
 
 	'key': (s) => (/^[0-9a-f]{16}$/i.test(s) && !/^0+$/.test(s))
 		? null : _('A key is named by 16 hexadecimal digits. The key itself is not written here.'),
+
+	'dscp': (s, o) => ((/^\d+$/.test(s) && +s <= o.max) || /^(?:ef|le|cs[0-7]|af[1-4][1-3])$/i.test(s))
+		? null : _('Write a number from 0 to %d, EF, LE, CS0 to CS7, or AF11 to AF43.').format(o.max),
 };
 
 /* LuCI gives most inputs no name that a screen reader could say. */

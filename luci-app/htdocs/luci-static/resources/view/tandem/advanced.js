@@ -38,6 +38,7 @@ const fields = {
 		[ 'destination', _('Destination'), _('Address or network.') ],
 		[ 'port', _('Port'), _('One or a range.') ],
 		[ 'dscp', _('DSCP'), '' ],
+		[ 'proto', _('Protocol'), '' ],
 		[ 'mode', _('Lines'), '' ],
 		[ 'action', _('Action'), '' ],
 	],

@@ -1,0 +1,188 @@
+package config
+
+import (
+	"fmt"
+	"maps"
+	"net"
+	"net/netip"
+	"slices"
+	"strings"
+)
+
+// Rule says what becomes of the flows that it matches. A list that is empty
+// matches all; of one that is not, one element must match, and of Hosts and MACs
+// together one.
+type Rule struct {
+	Name         string // of the section; may be empty
+	Line         int    // of the section in the file
+	Action       Action
+	Proto        Proto
+	Hosts        []netip.Prefix     // LAN hosts by address
+	MACs         []net.HardwareAddr // LAN hosts by Ethernet address
+	Destinations []netip.Prefix
+	Ports        []PortRange // of the destination
+	DSCP         []uint8     // of the flow's first packet, RFC 2474
+}
+
+// String names a rule in status and logs.
+func (r Rule) String() string {
+	if r.Name != "" {
+		return fmt.Sprintf("rule %q", r.Name)
+	}
+	return fmt.Sprintf("the rule of line %d", r.Line)
+}
+
+// Action is what a rule asks for.
+type Action uint8
+
+// The values of option action.
+const (
+	ActionBypass Action = iota + 1 // not intercepted
+	ActionRefuse                   // turned down, as by a closed port
+)
+
+var actions = map[string]Action{"bypass": ActionBypass, "refuse": ActionRefuse}
+
+// Proto is the transport protocol that a rule is about.
+type Proto uint8
+
+// The values of option proto.
+const (
+	AnyProto Proto = iota // TCP and UDP
+	TCP
+	UDP
+)
+
+var protos = map[string]Proto{"any": AnyProto, "tcp": TCP, "udp": UDP}
+
+// Covers tells whether a rule for p is about packets of one protocol.
+func (p Proto) Covers(one Proto) bool { return p == AnyProto || p == one }
+
+// QUIC says what becomes of QUIC, UDP to port 443, of LAN hosts.
+type QUIC uint8
+
+// The values of option quic.
+const (
+	QUICPass   QUIC = iota // routed, as all of UDP
+	QUICRefuse             // turned down, so that browsers use TCP
+)
+
+// Limits of rules.
+const (
+	maxRules    = 128
+	maxRuleList = 256 // elements of one list
+	maxDSCP     = 63
+)
+
+type rawRule struct {
+	header
+	enabled, action, proto        *value
+	host, destination, port, dscp []value
+}
+
+func (r *rawRule) fields() map[string]any {
+	return map[string]any{
+		"enabled":     &r.enabled,
+		"action":      &r.action,
+		"proto":       &r.proto,
+		"host":        &r.host,
+		"destination": &r.destination,
+		"port":        &r.port,
+		"dscp":        &r.dscp,
+	}
+}
+
+func (r *rawFile) addRules(f *faults, c *Config) {
+	for _, raw := range r.rules {
+		enabled := true
+		take(f, &enabled, raw.enabled, parseBool)
+		if rule := raw.rule(f); enabled {
+			c.Rules = append(c.Rules, rule)
+		}
+		if enabled && len(c.Rules) == maxRules+1 {
+			f.add(raw.line, "%v: at most %d rules may be enabled", raw.header, maxRules)
+		}
+	}
+}
+
+// rule reads one section. What it could match nothing or everything with is a
+// mistake: the first has no effect, the second has one that an option of section
+// tandem has, too.
+func (r *rawRule) rule(f *faults) Rule {
+	rule := Rule{Name: r.name, Line: r.line}
+	if r.action == nil {
+		f.add(r.line, "%v: needs an option action: %s", r.header, strings.Join(slices.Sorted(maps.Keys(actions)), ", "))
+	}
+	take(f, &rule.Action, r.action, choice(actions))
+	take(f, &rule.Proto, r.proto, choice(protos))
+	rule.Hosts, rule.MACs = takeHosts(f, r.host)
+	takeList(f, &rule.Destinations, r.destination, parsePrefix)
+	takeList(f, &rule.Ports, r.port, parsePortRange)
+	takeList(f, &rule.DSCP, r.dscp, parseDSCP)
+	for _, list := range [][]value{r.host, r.destination, r.port, r.dscp} {
+		if len(list) > maxRuleList {
+			f.add(list[0].line, "list %q: has %d elements: at most %d are allowed in a rule", list[0].option, len(list), maxRuleList)
+		}
+	}
+	switch {
+	case len(r.host)+len(r.destination)+len(r.port)+len(r.dscp) == 0:
+		f.add(r.line, "%v: matches everything: name a host, a destination, a port or a dscp", r.header)
+	case rule.otherFamily():
+		f.add(r.line, "%v: matches nothing: its hosts are of one IP version, its destinations of the other", r.header)
+	}
+	return rule
+}
+
+// otherFamily tells whether no packet can be from a host and to a destination
+// that the rule names.
+func (r *Rule) otherFamily() bool {
+	if len(r.Hosts) == 0 || len(r.MACs) > 0 || len(r.Destinations) == 0 {
+		return false
+	}
+	for _, h := range r.Hosts {
+		for _, d := range r.Destinations {
+			if h.Addr().Is4() == d.Addr().Is4() {
+				return false
+			}
+		}
+	}
+	return true
+}
+
+// takeHosts reads a list of LAN hosts.
+func takeHosts(f *faults, vs []value) (hosts []netip.Prefix, macs []net.HardwareAddr) {
+	for _, v := range vs {
+		prefix, mac, err := parseHost(v.text)
+		switch {
+		case err != nil:
+			f.add(v.line, "list %q: %v", v.option, err)
+		case mac != nil:
+			macs = append(macs, mac)
+		default:
+			hosts = append(hosts, prefix)
+		}
+	}
+	return hosts, macs
+}
+
+// parseDSCP reads a codepoint by number or by the names of RFC 2474 (CS), RFC
+// 2597 (AF), RFC 3246 (EF) and RFC 8622 (LE).
+func parseDSCP(s string) (uint8, error) {
+	if n, err := number(0, maxDSCP)(s); err == nil {
+		return uint8(n), nil
+	}
+	name := strings.ToLower(s)
+	switch name {
+	case "ef":
+		return 46, nil
+	case "le":
+		return 1, nil
+	}
+	if len(name) == 3 && name[:2] == "cs" && '0' <= name[2] && name[2] <= '7' {
+		return (name[2] - '0') * 8, nil
+	}
+	if len(name) == 4 && name[:2] == "af" && '1' <= name[2] && name[2] <= '4' && '1' <= name[3] && name[3] <= '3' {
+		return (name[2]-'0')*8 + (name[3]-'0')*2, nil
+	}
+	return 0, fmt.Errorf("%q is not a DSCP: 0 to %d, or EF, LE, CS0 to CS7, AF11 to AF43", clip(s), maxDSCP)
+}
