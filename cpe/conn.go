@@ -51,6 +51,7 @@ func (p *proxy) handle(ctx context.Context, lan *net.TCPConn) {
 		p.refuse(f, decision.Reason)
 		return
 	case policy.Relay:
+		f.mode = decision.Mode
 		for tried := false; !tried; {
 			for _, c := range s.concentrators {
 				if !c.Usable() {
@@ -92,6 +93,7 @@ func (p *proxy) handle(ctx context.Context, lan *net.TCPConn) {
 type flow struct {
 	lan      *net.TCPConn
 	src, dst netip.AddrPort
+	mode     config.Mode
 	first    *firstbytes.Buffer
 	started  time.Time
 	log      *logline.Logger
@@ -133,12 +135,12 @@ func (p *proxy) relayThrough(ctx context.Context, c *concentrator, s *settings, 
 // are on their way.
 func (p *proxy) request(ctx context.Context, c *concentrator, s *settings, f *flow) (*net.TCPConn, *upstream.Attempt, error) {
 	if s.config.FirstByte.Warm() {
-		if attempt := c.Warm(); attempt != nil {
+		if attempt := c.Warm(f.mode); attempt != nil {
 			return nil, attempt, p.requestWarm(c, s, f, attempt)
 		}
 	}
 	for again := false; ; again = true {
-		attempt, err := c.Plan(wayOf(s.config.FirstByte))
+		attempt, err := c.Plan(wayOf(s.config.FirstByte), f.mode)
 		if err != nil {
 			return nil, nil, err
 		}
@@ -294,7 +296,7 @@ func (p *proxy) join(c *concentrator, f *flow, up *net.TCPConn, attempt *upstrea
 	host := p.ledger.Account("host/" + f.src.Addr().String())
 	host.Open()
 	listed := &flows.Flow{
-		Host: f.src, Destination: f.dst, Started: f.started, Mode: "bond",
+		Host: f.src, Destination: f.dst, Started: f.started, Mode: f.mode.String(),
 		Concentrator: c.Name, Line: attempt.Line.Name,
 	}
 	return p.carry(listed, f.lan, up, func(ended *relay.Flow, r relay.Result) {

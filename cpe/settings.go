@@ -32,6 +32,7 @@ type concentrator struct {
 	from    config.Concentrator
 	key     credential.Key
 	timeout time.Duration
+	mode    config.Mode
 	ready   readiness
 	begin   func() // once: its task
 	stop    func()
@@ -65,29 +66,31 @@ func newSettings(log *logline.Logger, cfg *config.Config, keys map[credential.Ke
 	facts := lines.Facts()
 	s := &settings{config: cfg, facts: facts, policy: policy.New(cfg, facts), keys: keys}
 	for _, c := range cfg.Concentrators {
-		if kept := old.find(c, keys[c.Key], cfg.ConnectTimeout, readinessOf(cfg)); kept != nil {
+		if kept := old.find(c, keys[c.Key], cfg); kept != nil {
 			s.concentrators = append(s.concentrators, kept)
 			continue
 		}
-		s.concentrators = append(s.concentrators, newConcentrator(log, c, keys[c.Key], cfg.ConnectTimeout, readinessOf(cfg), lines))
+		s.concentrators = append(s.concentrators, newConcentrator(log, c, keys[c.Key], cfg, lines))
 	}
 	return s
 }
 
-func newConcentrator(log *logline.Logger, c config.Concentrator, key credential.Key, timeout time.Duration, ready readiness, lines *uplink.Tracker) *concentrator {
+func newConcentrator(log *logline.Logger, c config.Concentrator, key credential.Key, cfg *config.Config, lines *uplink.Tracker) *concentrator {
+	ready := readinessOf(cfg)
 	ctx, cancel := context.WithCancel(context.Background())
 	var signer *credential.Signer
 	if !key.IsZero() {
 		signer = &credential.Signer{Identity: credential.NewIdentity(c.Key, key), Now: now()}
 	}
-	converter := upstream.NewConverter(log, c, signer, ruleset.MarkOwn, timeout, lines.WANs)
+	converter := upstream.NewConverter(log, c, signer, ruleset.MarkOwn, cfg.ConnectTimeout, lines.WANs)
+	converter.Mode = cfg.Mode
 	converter.Suspect = lines.Suspect
 	if err := converter.KeepWarm(ready.lowest, ready.highest, ready.probe); err != nil {
 		log.Warn("no connections are made in advance", "concentrator", c.Name, "err", err)
 	}
 	var wg sync.WaitGroup
 	return &concentrator{
-		Converter: converter, from: c, key: key, timeout: timeout, ready: ready,
+		Converter: converter, from: c, key: key, timeout: cfg.ConnectTimeout, mode: cfg.Mode, ready: ready,
 		begin: sync.OnceFunc(func() {
 			wg.Add(1)
 			go func() { defer wg.Done(); converter.Run(ctx) }()
@@ -118,12 +121,13 @@ func (s *settings) awaitAnswers(limit time.Duration) {
 
 // find returns the converter made from the same section and key, nil if there is
 // none.
-func (s *settings) find(c config.Concentrator, key credential.Key, timeout time.Duration, ready readiness) *concentrator {
+func (s *settings) find(c config.Concentrator, key credential.Key, cfg *config.Config) *concentrator {
 	if s == nil {
 		return nil
 	}
 	for _, have := range s.concentrators {
-		if reflect.DeepEqual(have.from, c) && have.key.Equal(key) && have.timeout == timeout && have.ready == ready {
+		if reflect.DeepEqual(have.from, c) && have.key.Equal(key) && have.timeout == cfg.ConnectTimeout &&
+			have.mode == cfg.Mode && have.ready == readinessOf(cfg) {
 			return have
 		}
 	}

@@ -15,6 +15,7 @@ import (
 type Config struct {
 	Enabled          bool           // false: run nothing, touch nothing
 	LAN              []string       // devices whose hosts are served
+	Mode             Mode           // how lines are chosen for a flow, unless a rule says otherwise
 	FirstByte        FirstByte      // how a request reaches a concentrator
 	WarmMin, WarmMax int            // connections kept ready for flows to come, of each concentrator
 	FirstDataWait    time.Duration  // wait for a LAN host's first bytes
@@ -98,6 +99,9 @@ type WAN struct {
 	Interface string // OpenWrt interface, whose device netifd knows
 	Role      Role
 	Metered   bool
+	// RateDown and RateUp are what the line can carry, in kbit/s; 0: that is
+	// learnt.
+	RateDown, RateUp int
 }
 
 // Bypass lists what is never intercepted, all bypass sections together.
@@ -126,8 +130,9 @@ const (
 	maxMemory        = 1 << 20 // MiB
 	maxGCPercent     = 10000
 	maxWarm          = 256
-	maxDeviceName    = 15  // IFNAMSIZ less the final zero byte
-	maxSocketPath    = 107 // sun_path less the final zero byte
+	maxRate          = 10_000_000 // kbit/s
+	maxDeviceName    = 15         // IFNAMSIZ less the final zero byte
+	maxSocketPath    = 107        // sun_path less the final zero byte
 
 	// defaultConvertPort is where concentrators listen.
 	defaultConvertPort = 5124
@@ -138,6 +143,7 @@ const (
 func Default() Config {
 	return Config{
 		Enabled:       false,
+		Mode:          Bond,
 		LAN:           []string{"br-lan"},
 		FirstByte:     FirstByteAuto,
 		WarmMin:       2,

@@ -27,6 +27,7 @@ func (r *rawFile) config(f *faults) *Config {
 func (r *rawMain) apply(f *faults, c *Config) {
 	take(f, &c.Enabled, r.enabled, parseBool)
 	takeList(f, &c.LAN, r.lan, parseDevice)
+	take(f, &c.Mode, r.mode, parseMode)
 	r.applyFirstByte(f, c)
 	take(f, &c.FirstDataWait, r.firstDataWait, milliseconds(0, maxFirstDataWait))
 	takeList(f, &c.ServerFirstPorts, r.serverFirstPort, parsePort)
@@ -100,6 +101,8 @@ func (r *rawFile) addWANs(f *faults, c *Config) {
 		take(f, &w.Interface, raw.iface, parseInterface)
 		take(f, &w.Role, raw.role, choice(map[string]Role{"primary": Primary, "secondary": Secondary, "standby": Standby}))
 		take(f, &w.Metered, raw.metered, parseBool)
+		take(f, &w.RateDown, raw.rateDown, number(0, maxRate))
+		take(f, &w.RateUp, raw.rateUp, number(0, maxRate))
 		if (raw.device == nil) == (raw.iface == nil) {
 			f.add(raw.line, "%v: needs exactly one of option device and option interface", raw.header)
 		}

@@ -46,18 +46,19 @@ type rawSection interface {
 
 type rawMain struct {
 	header
-	enabled, firstByte, warmMin, warmMax, synData *value
-	firstDataWait, onFailure, port                *value
-	connectTimeout, maxFlows, logLevel, control   *value
-	lan, serverFirstPort                          []value
-	memoryLimit, gcPercent                        *value // read by the init script
-	quic                                          *value
+	enabled, mode, firstByte, warmMin, warmMax, synData *value
+	firstDataWait, onFailure, port                      *value
+	connectTimeout, maxFlows, logLevel, control         *value
+	lan, serverFirstPort                                []value
+	memoryLimit, gcPercent                              *value // read by the init script
+	quic                                                *value
 }
 
 func (r *rawMain) fields() map[string]any {
 	return map[string]any{
 		"enabled":           &r.enabled,
 		"lan":               &r.lan,
+		"mode":              &r.mode,
 		"first_byte":        &r.firstByte,
 		"warm_min":          &r.warmMin,
 		"warm_max":          &r.warmMax,
@@ -95,6 +96,7 @@ func (r *rawConcentrator) fields() map[string]any {
 type rawWAN struct {
 	header
 	enabled, device, iface, role, metered *value
+	rateDown, rateUp                      *value
 }
 
 func (r *rawWAN) fields() map[string]any {
@@ -104,6 +106,8 @@ func (r *rawWAN) fields() map[string]any {
 		"interface": &r.iface,
 		"role":      &r.role,
 		"metered":   &r.metered,
+		"rate_down": &r.rateDown,
+		"rate_up":   &r.rateUp,
 	}
 }
 

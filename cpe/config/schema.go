@@ -49,6 +49,7 @@ func Describe() Schema {
 		"tandem": {
 			"enabled":           one(kindBool, d.Enabled),
 			"lan":               list(kindDevice, d.LAN).upTo(maxDeviceName),
+			"mode":              choose(d.Mode.String(), modeNames[:]...),
 			"first_byte":        choose("auto", "auto", "warm", "syn", "plain"),
 			"warm_min":          amount(0, maxWarm, d.WarmMin),
 			"warm_max":          amount(0, maxWarm, d.WarmMax),
@@ -78,6 +79,8 @@ func Describe() Schema {
 			"interface": {Kind: kindInterface},
 			"role":      {Kind: kindChoice, Choices: []string{Primary.String(), Secondary.String(), Standby.String()}}, // the default depends on the other lines
 			"metered":   one(kindBool, false),
+			"rate_down": amount(0, maxRate, 0),
+			"rate_up":   amount(0, maxRate, 0),
 		},
 		"bypass": {
 			"destination": list[string](kindPrefix, nil),

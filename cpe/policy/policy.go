@@ -35,6 +35,7 @@ func (v Verdict) String() string {
 type Decision struct {
 	Verdict Verdict
 	Reason  string
+	Mode    config.Mode // how lines are chosen, where it is Relay
 }
 
 // Flow is one intercepted connection.
@@ -59,6 +60,7 @@ type Facts struct {
 // Policy decides by one configuration and one state of the router. It never
 // changes, so any number of goroutines may use it.
 type Policy struct {
+	mode          config.Mode
 	port          uint16
 	local         ranges
 	reserved      ranges
@@ -74,6 +76,7 @@ type Policy struct {
 // socket does not know its peer's.
 func New(c *config.Config, f Facts) *Policy {
 	p := &Policy{
+		mode:         c.Mode,
 		port:         c.Port,
 		local:        newRanges(hostPrefixes(f.Local)),
 		reserved:     newRanges(Reserved()),
@@ -106,32 +109,32 @@ func (p *Policy) Decide(f Flow) Decision {
 	src, dst := f.Src.Addr().Unmap().WithZone(""), f.Dst.Addr().Unmap().WithZone("")
 	switch {
 	case !src.IsValid() || !dst.IsValid() || f.Dst.Port() == 0:
-		return Decision{Refuse, "not an address"}
+		return Decision{Verdict: Refuse, Reason: "not an address"}
 	case f.Dst.Port() == p.port && (p.local.contains(dst) || p.reserved.contains(dst)):
 		// The listener was called by its own address. To connect directly, or
 		// through a concentrator, would lead back here without end.
-		return Decision{Refuse, "the listener itself"}
+		return Decision{Verdict: Refuse, Reason: "the listener itself"}
 	case p.local.contains(dst):
-		return Decision{Bypass, "own address"}
+		return Decision{Verdict: Bypass, Reason: "own address"}
 	case p.reserved.contains(dst):
-		return Decision{Bypass, "private or special range"}
+		return Decision{Verdict: Bypass, Reason: "private or special range"}
 	case p.concentrators.contains(dst):
-		return Decision{Bypass, "concentrator"}
+		return Decision{Verdict: Bypass, Reason: "concentrator"}
 	case p.onLink.contains(dst):
-		return Decision{Bypass, "network on link"}
+		return Decision{Verdict: Bypass, Reason: "network on link"}
 	case p.bypassesPort(f.Dst.Port()):
-		return Decision{Bypass, "port in bypass"}
+		return Decision{Verdict: Bypass, Reason: "port in bypass"}
 	case p.hosts.contains(src):
-		return Decision{Bypass, "host in bypass"}
+		return Decision{Verdict: Bypass, Reason: "host in bypass"}
 	case p.destinations.contains(dst):
-		return Decision{Bypass, "destination in bypass"}
+		return Decision{Verdict: Bypass, Reason: "destination in bypass"}
 	}
 	for i := range p.rules {
 		if r := &p.rules[i]; r.matches(&f, src, dst) {
 			return r.decision
 		}
 	}
-	return Decision{Verdict: Relay}
+	return Decision{Verdict: Relay, Mode: p.mode}
 }
 
 func (p *Policy) bypassesPort(port uint16) bool {

@@ -53,7 +53,7 @@ func (t *Tracker) WANs() []WAN { return *t.wans.Load() }
 // family, the preferred one first.
 func (t *Tracker) Devices(dst netip.Addr) (devices []string) {
 	wans := t.WANs()
-	for w, ok := First(wans, dst); ok; w, ok = First(wans, dst) {
+	for w, ok := First(wans, dst, config.Bond); ok; w, ok = First(wans, dst, config.Bond) {
 		devices = append(devices, w.Device)
 		rest := make([]WAN, 0, len(wans))
 		for _, o := range wans {
@@ -263,7 +263,8 @@ func Look(lines []config.WAN) ([]WAN, error) {
 
 // look reads one line's state from the kernel.
 func look(c config.WAN) (WAN, error) {
-	w := WAN{Name: c.Name, Device: c.Device, Interface: c.Interface, Role: c.Role, Metered: c.Metered, State: Down}
+	w := WAN{Name: c.Name, Device: c.Device, Interface: c.Interface, Role: c.Role, Metered: c.Metered, State: Down,
+		RateDown: float64(c.RateDown) * 1000, RateUp: float64(c.RateUp) * 1000}
 	if c.Device == "" {
 		w.Reason = fmt.Sprintf("interface %q is not up", c.Interface)
 		return w, nil

@@ -5,6 +5,7 @@ package uplink
 
 import (
 	"net/netip"
+	"time"
 
 	"github.com/tandem-mptcp/tandem/cpe/config"
 )
@@ -17,12 +18,18 @@ type WAN struct {
 	Index     int    // of the device, 0 while it does not exist
 	Role      config.Role
 	Metered   bool
-	NoCarrier bool         // the device is there and switched on, but not connected
-	Present   bool         // device, carrier and address are there
-	Up        bool         // Present, and packets come back: State is not Down
-	State     State        // how well it serves
-	Reason    string       // why it is not Up, in words
-	Addrs     []netip.Addr // global ones, IPv4 first; the first of a family is used
+	// RateDown and RateUp are what it can carry, in bit/s; 0: not told.
+	RateDown, RateUp float64
+	NoCarrier        bool   // the device is there and switched on, but not connected
+	Present          bool   // device, carrier and address are there
+	Up               bool   // Present, and packets come back: State is not Down
+	State            State  // how well it serves
+	Reason           string // why it is not Up, in words
+	// Delay is the round trip to the concentrator, lately; 0: unknown.
+	Delay time.Duration
+	// Fastest is set on the line with the shortest delay.
+	Fastest bool
+	Addrs   []netip.Addr // global ones, IPv4 first; the first of a family is used
 }
 
 // Source returns the address from which the line reaches dst.
@@ -37,11 +44,15 @@ func (w WAN) Source(dst netip.Addr) (netip.Addr, bool) {
 
 // First returns the line for the first subflow towards dst: of those that are
 // up and have an address of that family, the one with the best role, and among
-// equals the one named first. ok is false when there is none.
-func First(wans []WAN, dst netip.Addr) (best WAN, ok bool) {
+// equals the one named first. In mode LowestDelay it is the fastest that is not
+// on standby. ok is false when there is none.
+func First(wans []WAN, dst netip.Addr, mode config.Mode) (best WAN, ok bool) {
 	for _, w := range wans {
 		if _, has := w.Source(dst); !has || !w.Up {
 			continue
+		}
+		if mode == config.LowestDelay && w.Fastest && w.Role != config.Standby {
+			return w, true
 		}
 		if !ok || w.Role < best.Role {
 			best, ok = w, true
@@ -52,12 +63,12 @@ func First(wans []WAN, dst netip.Addr) (best WAN, ok bool) {
 
 // Next returns the line to try when the one named before does not answer: the
 // best of the others.
-func Next(wans []WAN, dst netip.Addr, before string) (WAN, bool) {
+func Next(wans []WAN, dst netip.Addr, mode config.Mode, before string) (WAN, bool) {
 	others := make([]WAN, 0, len(wans))
 	for _, w := range wans {
 		if w.Name != before {
 			others = append(others, w)
 		}
 	}
-	return First(others, dst)
+	return First(others, dst, mode)
 }

@@ -29,7 +29,7 @@ func TestFirst(t *testing.T) {
 		{"all down", []WAN{wan("dsl", config.Primary, false, v4)}, dst4, ""},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			got, ok := First(tt.wans, tt.dst)
+			got, ok := First(tt.wans, tt.dst, config.Bond)
 			if got.Name != tt.want || ok != (tt.want != "") {
 				t.Errorf("got %q, %v; want %q", got.Name, ok, tt.want)
 			}

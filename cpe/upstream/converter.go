@@ -29,6 +29,8 @@ type Lines func() []uplink.WAN
 type Converter struct {
 	Name string
 	Port uint16
+	// Mode is the one of connections made in advance, and of probes.
+	Mode config.Mode
 	// Suspect, if set, is told of a line that did not answer where another did.
 	Suspect func(line string)
 
@@ -170,7 +172,7 @@ func (c *Converter) Asked() <-chan struct{} { return c.asked }
 // it takes our key, and sets the clock. Then it keeps the pool, and asks a
 // converter that is down whether it is back, until ctx ends.
 func (c *Converter) Run(ctx context.Context) error {
-	if _, _, err := c.addr(); err == nil { // else a line comes first
+	if _, _, err := c.addr(c.Mode); err == nil { // else a line comes first
 		_ = c.Verify(ctx)
 	}
 	close(c.asked)
@@ -207,10 +209,10 @@ func (c *Converter) notBefore() time.Time {
 }
 
 // addr returns the converter's address and the line that leads there first.
-func (c *Converter) addr() (netip.AddrPort, uplink.WAN, error) {
+func (c *Converter) addr(mode config.Mode) (netip.AddrPort, uplink.WAN, error) {
 	wans := c.lines()
 	for _, a := range c.addrs {
-		if w, ok := uplink.First(wans, a); ok {
+		if w, ok := uplink.First(wans, a, mode); ok {
 			return netip.AddrPortFrom(a, c.Port), w, nil
 		}
 	}

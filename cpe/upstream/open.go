@@ -10,6 +10,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"github.com/tandem-mptcp/tandem/cpe/config"
 	"github.com/tandem-mptcp/tandem/cpe/uplink"
 	"github.com/tandem-mptcp/tandem/cpe/warm"
 	"github.com/tandem-mptcp/tandem/shared/credential"
@@ -20,6 +21,7 @@ import (
 type Attempt struct {
 	SynData bool // the request travels in the SYN
 	Line    uplink.WAN
+	Mode    config.Mode
 	Nonce   credential.Nonce // of the request, by which its answer is known
 
 	second    bool // the line first planned did not answer, another one did
@@ -44,12 +46,14 @@ const (
 
 // Plan chooses the line and the way for the next connection. way is the wish;
 // what is known of the line decides.
-func (c *Converter) Plan(way Way) (*Attempt, error) {
-	to, line, err := c.addr()
+func (c *Converter) Plan(way Way, mode config.Mode) (*Attempt, error) {
+	to, line, err := c.addr(mode)
 	if err != nil {
 		return nil, err
 	}
-	return c.over(line, to, way), nil
+	a := c.over(line, to, way)
+	a.Mode = mode
+	return a, nil
 }
 
 // over is a connection over one line.
@@ -112,7 +116,7 @@ func (a *Attempt) Open(ctx context.Context, request []byte) (*net.TCPConn, error
 
 // Superseded tells whether connections are made over another line by now.
 func (a *Attempt) Superseded() bool {
-	now, ok := a.converter.route()
+	now, ok := a.converter.route(a.Mode)
 	return ok && now != a.route()
 }
 

@@ -63,7 +63,7 @@ func (c *Converter) runProbe(p *probe) {
 // others at the same time: it may be the line that is dead. It returns what it
 // asked over in the first place, nil if it could not.
 func (c *Converter) ask() (*Attempt, error) {
-	attempt, err := c.Plan(Plain)
+	attempt, err := c.Plan(Plain, c.Mode)
 	if err != nil {
 		return nil, err
 	}

@@ -20,7 +20,7 @@ func (c *Converter) raceAfter() time.Duration {
 // time, over the next best one as well. The first to answer is taken, and a
 // then says which line it is.
 func (a *Attempt) race(ctx context.Context, request []byte) (*net.TCPConn, error) {
-	next, ok := uplink.Next(a.converter.lines(), a.to.Addr(), a.Line.Name)
+	next, ok := uplink.Next(a.converter.lines(), a.to.Addr(), a.Mode, a.Line.Name)
 	if !ok {
 		return a.dial(ctx, request)
 	}

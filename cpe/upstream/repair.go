@@ -116,7 +116,7 @@ const repairTries = 3
 // repair sends a's request on a new connection.
 func (c *Converter) repair(ctx context.Context, a *Attempt, buf []byte) answered {
 	for range repairTries {
-		again, err := c.Plan(Plain)
+		again, err := c.Plan(Plain, a.Mode)
 		if err != nil {
 			return answered{err: err}
 		}
@@ -131,7 +131,7 @@ func (c *Converter) repair(ctx context.Context, a *Attempt, buf []byte) answered
 				got.answer, got.rest, err = c.readAnswer(conn, buf, a.Nonce)
 				if err == nil {
 					stop()
-					*a = Attempt{Line: again.Line, Nonce: a.Nonce, converter: c, dialer: again.dialer, to: again.to}
+					*a = Attempt{Line: again.Line, Mode: again.Mode, Nonce: a.Nonce, converter: c, dialer: again.dialer, to: again.to}
 					got.conn = conn
 					c.repairs.made.Add(1)
 					return got

@@ -9,6 +9,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"github.com/tandem-mptcp/tandem/cpe/config"
 	"github.com/tandem-mptcp/tandem/cpe/handshake"
 	"github.com/tandem-mptcp/tandem/cpe/warm"
 	"github.com/tandem-mptcp/tandem/shared/convert"
@@ -35,24 +36,30 @@ func (c *Converter) KeepWarm(lowest, highest int, probe bool) error {
 	}
 	pool, err := warm.New(warm.Config{
 		Min: lowest, Max: highest,
-		Route: c.route, Open: c.openWarm, Alive: alive, Shed: c.wantsFewer,
+		Route: func() (warm.Route, bool) { return c.route(c.Mode) }, Open: c.openWarm, Alive: alive, Shed: c.wantsFewer,
 	})
 	c.pool = pool
 	return err
 }
 
-// Warm takes a connection that is ready for a request, nil if there is none.
-// Send is next.
-func (c *Converter) Warm() *Attempt {
+// Warm takes a connection that is ready for a request, nil if there is none, or
+// none on the line where a flow of that mode begins. Send is next.
+func (c *Converter) Warm(mode config.Mode) *Attempt {
 	if c.pool == nil {
 		return nil
+	}
+	if mode != c.Mode {
+		want, _ := c.route(mode)
+		if have, _ := c.route(c.Mode); have != want {
+			return nil
+		}
 	}
 	conn := c.pool.Take()
 	if conn == nil {
 		return nil
 	}
 	a := *conn.Note.(*held).attempt
-	a.warm = conn
+	a.warm, a.Mode = conn, mode
 	return &a
 }
 
@@ -64,9 +71,9 @@ func (c *Converter) Pool() (warm.State, bool) {
 	return c.pool.State(), true
 }
 
-// route is what connections should be made over now.
-func (c *Converter) route() (warm.Route, bool) {
-	to, line, err := c.addr()
+// route is what connections of a mode should be made over now.
+func (c *Converter) route(mode config.Mode) (warm.Route, bool) {
+	to, line, err := c.addr(mode)
 	if err != nil {
 		return warm.Route{}, false
 	}
@@ -80,7 +87,7 @@ func (c *Converter) openWarm(ctx context.Context) (*warm.Conn, error) {
 	if err := c.Down(); err != nil {
 		return nil, err
 	}
-	attempt, err := c.Plan(Plain)
+	attempt, err := c.Plan(Plain, c.Mode)
 	if err != nil {
 		return nil, err
 	}
