@@ -34,6 +34,7 @@ type loop struct {
 	found  int                // of events
 	look   func(uintptr) bool // polls without waiting
 	alarm  int64              // when the runtime's poller is to end the wait; 0: never
+	polled bool               // the runtime's poller has ended a wait since the last nap
 	// timeout of a poll; here because it must stay where it is.
 	timeout timespec
 }
@@ -288,7 +289,7 @@ func (l *loop) wait() {
 	if len(l.timers) > 0 {
 		alarm = l.timers[0].timer.at
 		if d := alarm - now(); d <= int64(2*maxNap) {
-			l.poll(max(0, d))
+			l.nap(max(0, d))
 			return
 		}
 	}
@@ -300,10 +301,28 @@ func (l *loop) wait() {
 		}
 		l.mu.Unlock()
 	}
+	l.polled = true
 	if err := l.waiter.Read(l.look); err != nil { // it is time
 		l.alarm = -1
 		l.poll(0)
 	}
+}
+
+// nap waits in the system call.
+//
+// The thread whose wait in the runtime's poller ended runs the goroutine that
+// was waited for, here this loop, and another takes its place in the poller
+// only once the goroutine rests (Go 1.26, findRunnable). A nap is no rest: who
+// waited for a socket meanwhile, the other loops with all their flows among
+// them, would do so until the watchdog looks, which is each 10 ms at best. A
+// goroutine that is started has a thread look for work, which goes to the
+// poller when there is none left.
+func (l *loop) nap(d int64) {
+	if l.polled {
+		l.polled = false
+		go func() {}()
+	}
+	l.poll(d)
 }
 
 func deadline(at int64) time.Time {
