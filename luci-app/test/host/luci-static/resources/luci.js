@@ -372,25 +372,61 @@ const form = {
 		widget(id, value) { return E('output', {}, [ value ?? '' ]); }
 		formvalue() { return null; }
 	},
+	/* As in LuCI, Enter takes what is typed unless it is marked already; only then the list is looked at, with an empty value. */
 	DynamicList: class extends Option {
 		widget(id, value) {
 			const list = E('div', { 'class': 'cbi-dynlist', role: 'group' });
-			const add = v => list.insertBefore(E('div', { 'class': 'item', click: ev => ev.currentTarget.remove() }, [ E('span', {}, [ v ]) ]), list.lastChild);
-			const input = E('input', { type: 'text', 'aria-label': this.title, placeholder: this.placeholder, keydown: ev => {
-				if (ev.key != 'Enter' || !ev.target.value)
+			const changed = () => this.mark(list, this.validate(id, '')) ?? (input.value || this.mark(input, true));
+			const add = v => {
+				if (!this.items(list).includes(v))
+					list.insertBefore(E('div', { 'class': 'item', tabindex: 0, keydown: ev => {
+						if ([ 'Backspace', 'Delete' ].includes(ev.key)) {
+							ev.currentTarget.remove();
+							changed();
+						}
+					} }, [ E('span', {}, [ v ]) ]), list.lastChild);
+			};
+			const look = ev => this.mark(ev.target, this.validate(id, ev.target.value));
+			const input = E('input', { type: 'text', 'class': 'cbi-input-text', 'aria-label': this.title, placeholder: this.placeholder, keyup: look, blur: look, keydown: ev => {
+				if (ev.key != 'Enter' || !ev.target.value || ev.target.classList.contains('cbi-input-invalid'))
 					return;
-				const said = this.validate(id, ev.target.value);
-				ev.target.classList.toggle('cbi-input-invalid', said !== true);
-				if (said !== true)
-					return ev.target.setAttribute('data-tooltip', said);
 				add(ev.target.value);
 				ev.target.value = '';
+				changed();
 			} });
 			list.append(E('div', { 'class': 'add-item' }, [ input ]));
 			[].concat(value ?? []).forEach(add);
 			return list;
 		}
-		formvalue(id) { return this.field(id)?.isConnected ? [ ...this.field(id).querySelectorAll('.item span') ].map(s => s.textContent) : null; }
+		renderWidget(id, index, value) {
+			const node = super.renderWidget(id, index, value), list = this.field(id);
+			list.querySelector('.add-item input').id = list.id;
+			list.id = this.cbid(id);
+			return node;
+		}
+		items(list) { return [ ...list.querySelectorAll('.item span') ].map(s => s.textContent); }
+		mark(node, said) {
+			node.classList.toggle('cbi-input-invalid', said !== true);
+			said === true ? node.removeAttribute('data-tooltip') : node.setAttribute('data-tooltip', said);
+			return said === true ? null : said;
+		}
+		formvalue(id) {
+			const list = this.field(id);
+			if (!list?.isConnected)
+				return null;
+			const typed = list.querySelector('.add-item input');
+			return [ ...new Set([ ...this.items(list), ...(typed.value.trim() && !typed.classList.contains('cbi-input-invalid') ? [ typed.value ] : []) ]) ];
+		}
+		check(id) {
+			const list = this.field(id), typed = list.querySelector('.add-item input');
+			if (!list.isConnected)
+				return null;
+			if (typed.classList.contains('cbi-input-invalid'))
+				return typed.getAttribute('data-tooltip');
+			if (!this.formvalue(id).length && !this.optional && !this.rmempty)
+				return this.mark(list, _('Expecting: %s').format(_('non-empty value')));
+			return this.mark(list, this.validate(id, ''));
+		}
 	},
 };
 
@@ -456,6 +492,7 @@ form.GridSection = class extends form.TableSection {
 	edit(id) {
 		const body = E('div', {}, this.options.map(o => o.row(id)));
 		ui.showModal(this.modaltitle, [ body, E('div', { 'class': 'button-row' }, [
+			E('button', { 'class': 'btn', click: () => ui.hideModal() }, [ _('Dismiss') ]),
 			E('button', { 'class': 'btn cbi-button-positive', click: () => {
 				try { this.options.forEach(o => o.parse(id)); }
 				catch (e) { return; }
@@ -472,6 +509,7 @@ form.Map = class {
 		this.sections.push(s);
 		return strict('section', s, Section.settable);
 	}
+	findElement(name, value) { return this.root?.querySelector(`[${name}="${value}"]`) ?? document.querySelector(`.modal [${name}="${value}"]`); }
 	async render() {
 		await uci.load(this.config);
 		this.root ??= E('div', { 'class': 'cbi-map', id: `cbi-${this.config}` });

@@ -49,6 +49,17 @@ const fields = {
 	],
 };
 
+/*
+ * entries is what a list holds now, and what is typed but not taken into it,
+ * which LuCI would drop without a word. LuCI throws while it draws a form anew,
+ * at the blur of what it removes.
+ */
+function entries(o, section_id) {
+	const typed = o.map.findElement('id', o.cbid(section_id))?.querySelector('.add-item input')?.value ?? '';
+	try { return [ typed ].concat(o.formvalue(section_id) ?? []); }
+	catch (e) { return []; }
+}
+
 /* field makes the form option of one row. */
 function field(s, [ name, title, description ], option) {
 	const kind = option.list ? form.DynamicList : option.kind == 'bool' ? form.Flag : option.kind == 'choice' ? form.ListValue : form.Value;
@@ -70,11 +81,19 @@ function field(s, [ name, title, description ], option) {
 	if (option.kind == 'bool')
 		o.rmempty = (initial[0] != '1');
 
-	/* A list of too many values is refused at each of them. */
+	/*
+	 * LuCI's list takes an entry unseen when it is pasted by mouse and ended with
+	 * Enter; it asks with an empty value then. So the whole list is looked at.
+	 */
 	const one = values.validator(option);
 	o.validate = function(section_id, value) {
-		const all = (option.list && name == 'address') ? [].concat(this.formvalue(section_id) ?? []) : [];
-		return (all.length > option.max) ? _('At most %d.').format(option.max) : one(section_id, value);
+		const all = option.list ? entries(this, section_id) : [];
+		for (const text of [ value, ...all ]) {
+			const said = one(section_id, text);
+			if (said !== true)
+				return said;
+		}
+		return (name == 'address' && all.filter(text => text).length > option.max) ? _('At most %d.').format(option.max) : true;
 	};
 	return o;
 }
