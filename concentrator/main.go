@@ -27,6 +27,7 @@ commands
   status     ask the running daemon how it is
   clients    what each client has open and has moved; top: the same, live
   drain      refuse new connections and wait until none is open; undrain ends it
+  who        ADDRESS:PORT [--at TIME] < LOG: which client had it (RFC 6888)
   backup     write configuration and clients, keys included, to standard output
   restore    read them back from standard input
   client     add, list, show, set, disable, enable, rotate or remove clients; see
@@ -37,6 +38,7 @@ flags
   --config FILE    configuration (default ` + config.DefaultPath + `)
   --control PATH   control socket (default: what the configuration says)
   --json           status, clients, drain: print JSON
+  --at TIME        who: such as 2026-11-24T12:00:00Z (default: now)
 
 exit status: 0 done, 1 failed, 2 wrong usage, 3 daemon not running
 `
@@ -47,6 +49,8 @@ type options struct {
 	configFile  string
 	controlPath string
 	json        bool
+	external    string // of who
+	at          string
 }
 
 func command(args []string, stdout, stderr io.Writer) int {
@@ -61,7 +65,9 @@ func command(args []string, stdout, stderr io.Writer) int {
 			fs.StringVar(&o.configFile, "config", config.DefaultPath, "")
 			fs.StringVar(&o.controlPath, "control", "", "")
 			fs.BoolVar(&o.json, "json", false, "")
+			fs.StringVar(&o.at, "at", "", "")
 		},
+		Operand: map[string]*string{"who": &o.external},
 		Command: map[string]func() error{
 			"run":      func() error { return run(o, stderr) },
 			"validate": func() error { return validate(o, stdout) },
@@ -70,6 +76,7 @@ func command(args []string, stdout, stderr io.Writer) int {
 			"top":      func() error { return top(o, stdout) },
 			"drain":    func() error { return drain(o, stdout) },
 			"undrain":  func() error { return undrain(o, stdout) },
+			"who":      func() error { return whoHad(o, os.Stdin, stdout) },
 			"backup":   func() error { return backup(o, stdout) },
 			"restore":  func() error { return restore(o, os.Stdin, stdout) },
 		},

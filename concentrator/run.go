@@ -45,12 +45,12 @@ func run(o options, stderr io.Writer) error {
 	}
 	s.settings.Store(first)
 	logWarnings(log, cfg)
+	bindings := background(s.bindings.Run)
+	defer bindings() // after the last connection has ended
 	if err := d.openState(cfg); err != nil {
 		return err
 	}
 	defer d.state.Close()
-	bindings := background(s.bindings.Run)
-	defer bindings() // after the last connection has ended
 	if err := raiseLimits(log); err != nil {
 		log.Warn("mptcp limits", "err", err)
 	}
@@ -200,8 +200,8 @@ func (d *concentrator) tryReload() error {
 	fit(d.log, cfg)
 	old := d.server.settings.Load().config
 	if !slices.Equal(cfg.Listen, old.Listen) || cfg.Control != old.Control || cfg.State != old.State || cfg.Metrics != old.Metrics || cfg.Mark != old.Mark ||
-		cfg.FastOpen != old.FastOpen || cfg.FastOpenQueue != old.FastOpenQueue || cfg.Limits.MaxNonces != old.Limits.MaxNonces {
-		return errors.New("listen, control, state, metrics, mark, fast_open, fast_open_queue and max_nonces take effect at a restart only")
+		cfg.FastOpen != old.FastOpen || cfg.FastOpenQueue != old.FastOpenQueue || cfg.Limits.MaxNonces != old.Limits.MaxNonces || cfg.BindingLog.Block != old.BindingLog.Block {
+		return errors.New("listen, control, state, metrics, mark, fast_open, fast_open_queue, max_nonces and block take effect at a restart only")
 	}
 	next, err := d.server.newSettings(cfg, d.secret)
 	if err != nil {

@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"errors"
+	"fmt"
 	"log/slog"
 	"net"
 	"net/netip"
@@ -39,7 +40,7 @@ type server struct {
 	verifier  *credential.Verifier
 	keys      keys
 	admission *limits.Admission
-	ports     *bindlog.Ports
+	ports     bindlog.Allocator
 	bindings  *bindlog.Queue
 	own       authorise.Own // the concentrator's own addresses
 
@@ -71,8 +72,14 @@ func newServer(log *slog.Logger, cfg *config.Config, store clients.Store) (*serv
 		verifier:  credential.NewVerifier(cfg.Limits.MaxNonces),
 		keys:      keys{store},
 		admission: limits.NewAdmission(cfg.Limits.MaxConnections, cfg.Limits.MaxSetups),
-		ports:     bindlog.NewPorts(ports, nil),
 		bindings:  bindlog.NewQueue(bindlog.Slog{Logger: log}),
+	}
+	s.ports = bindlog.NewPorts(ports, nil)
+	if size := cfg.BindingLog.Block; size > 0 {
+		if n := int(ports.High) - int(ports.Low) + 1; size > n {
+			return nil, fmt.Errorf("binding_log.block: %d ports at a time, and this host has %d; see sysctl net.ipv4.ip_local_port_range", size, n)
+		}
+		s.ports = bindlog.NewBlocks(ports, size, s.bindings, nil)
 	}
 	s.perPeer.Log, s.perClient.Log = log, log
 	s.perPeer.Keys = 128 // lines a second, whatever the number of sources

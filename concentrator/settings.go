@@ -64,7 +64,11 @@ func (s *server) newBook(cfg config.BindingLog) *bindlog.Book {
 	if !cfg.Enabled {
 		return nil
 	}
-	return &bindlog.Book{Ports: s.ports, Log: s.bindings, Destinations: cfg.Destinations}
+	book := &bindlog.Book{Ports: s.ports, Destinations: cfg.Destinations}
+	if cfg.Block == 0 || cfg.Destinations { // blocks are recorded by themselves
+		book.Log = s.bindings
+	}
+	return book
 }
 
 // newSecret returns a key for computed cookies that lasts until the end of

@@ -14,10 +14,23 @@ import (
 // Book gives connections to servers their ports and records them. A nil Book
 // does neither: the kernel chooses ports.
 type Book struct {
-	Ports        *Ports           // nil: the kernel chooses, without a quarantine
+	Ports        Allocator        // nil: the kernel chooses, without a quarantine
 	Log          Log              // nil: nothing is recorded
 	Destinations bool             // record where connections went
 	Now          func() time.Time // nil: time.Now
+}
+
+// Allocator gives clients ports: [Ports] or [Blocks].
+type Allocator interface {
+	// Pick gives client a port for a new connection from the address from.
+	Pick(client string, from netip.Addr) (port uint16, ok bool)
+	// Release ends one use of a picked port.
+	Release(client string, local netip.AddrPort)
+	// Who returns the client that has a port, and whether it uses it now.
+	Who(external netip.AddrPort) (client string, inUse, ok bool)
+	// Save and Restore carry over to the next run whose the ports are.
+	Save(folder string) error
+	Restore(folder string) error
 }
 
 // Binding is one connection's use of an external port, until End.

@@ -243,7 +243,7 @@ func TestDial(t *testing.T) {
 	}
 	idle := func(b *Book) {
 		t.Helper()
-		for a, p := range b.Ports.pools {
+		for a, p := range b.Ports.(*Ports).pools {
 			for _, h := range p.holders {
 				if h.busy != (list{}) {
 					t.Errorf("ports of %s at %s are still in use", h.client, a)
@@ -308,7 +308,7 @@ func TestDial(t *testing.T) {
 	t.Run("all ports are others'", func(t *testing.T) {
 		b, _ := fresh(false)
 		for port := uint16(40000); port <= 40003; port++ {
-			b.Ports.Claim("b", netip.AddrPortFrom(from, port))
+			b.Ports.(*Ports).Claim("b", netip.AddrPortFrom(from, port))
 		}
 		_, _, err := b.Dial("a", from, server, func(uint16) (*net.TCPConn, error) { t.Error("dialled"); return nil, os.ErrInvalid })
 		if !errors.Is(err, ErrNoPort) {

@@ -24,19 +24,94 @@ const (
 type kept struct {
 	Address netip.Addr `json:"address"`
 	Port    uint16     `json:"port"`
+	Last    uint16     `json:"last,omitempty"` // of a block
 	Client  string     `json:"client"`
 	Until   time.Time  `json:"until"` // then it may be another's
 }
 
 // Save writes whose ports are in use or in quarantine. It is to be called when
 // no more connections come.
-func (p *Ports) Save(folder string) error {
+func (p *Ports) Save(folder string) error { return saveKept(folder, p.held()) }
+
+// Restore takes over what an earlier run has saved. Without a file, after a
+// crash, all ports are free.
+func (p *Ports) Restore(folder string) error {
+	all, err := takeKept(folder)
+	for _, k := range all {
+		left := min(k.Until.Sub(p.now()), Quarantine)
+		if left <= 0 {
+			continue
+		}
+		for port := int(k.Port); port <= int(max(k.Port, k.Last)); port++ {
+			p.quarantine(k.Client, netip.AddrPortFrom(k.Address, uint16(port)), left)
+		}
+	}
+	return err
+}
+
+// Save is Ports.Save for blocks. All of them end in the log: the next run
+// records those that it takes over.
+func (b *Blocks) Save(folder string) error {
+	b.mu.RLock()
+	defer b.mu.RUnlock()
+	now := b.now()
+	all := []kept{}
+	for addr, p := range b.pools {
+		p.Lock()
+		for i := range p.ports {
+			x := &p.ports[i]
+			if x.holder == nil {
+				continue
+			}
+			until := now
+			if x.flows == 0 {
+				until = b.epoch.Add(time.Duration(x.idleSince))
+			}
+			first := b.first(uint32(i))
+			last := first + uint16(b.size-1)
+			all = append(all, kept{addr, first, last, x.holder.client, until.Add(Quarantine)})
+			b.log.Record(Record{Client: x.holder.client, External: netip.AddrPortFrom(addr, first), Last: last, Start: p.since[i], End: now})
+		}
+		p.Unlock()
+	}
+	return saveKept(folder, all)
+}
+
+// Restore is Ports.Restore for blocks. Where the size of blocks has changed, a
+// block is the client's of which the file names a port in it.
+func (b *Blocks) Restore(folder string) error {
+	all, err := takeKept(folder)
+	for _, k := range all {
+		left := min(k.Until.Sub(b.now()), Quarantine)
+		if left <= 0 {
+			continue
+		}
+		for port := int(k.Port); port <= int(max(k.Port, k.Last)); port++ {
+			i, ok := b.index(uint16(port))
+			if !ok {
+				continue
+			}
+			p := b.pool(k.Address)
+			p.Lock()
+			if p.isFree(i) {
+				h := p.holder(k.Client)
+				h.asked.restore(b.size, b.clock())
+				p.take(h, i)
+				p.release(i, b.clock()-int64(Quarantine-left))
+			}
+			p.Unlock()
+		}
+	}
+	return err
+}
+
+func saveKept(folder string, all []kept) error {
 	d, err := durable.Lock(folder)
 	if err != nil {
 		return fmt.Errorf("ports: %w", err)
 	}
 	defer d.Close()
-	text, err := json.Marshal(p.held())
+	text, err := json.Marshal(all)
 	if err == nil {
 		err = d.Write(portsFile, append(text, '\n'))
 	}
@@ -46,34 +121,28 @@ func (p *Ports) Save(folder string) error {
 	return nil
 }
 
-// Restore takes over what an earlier run has saved. Without a file, after a
-// crash, all ports are free.
-func (p *Ports) Restore(folder string) error {
+// takeKept reads the file, in the order in which a pool's lists are: of time.
+// Whatever is in it, it is removed: it must not be read twice.
+func takeKept(folder string) ([]kept, error) {
 	d, err := durable.Lock(folder)
 	if err != nil {
-		return fmt.Errorf("ports: %w", err)
+		return nil, fmt.Errorf("ports: %w", err)
 	}
 	defer d.Close()
 	text, err := d.Read(portsFile, maxPorts)
 	if errors.Is(err, fs.ErrNotExist) {
-		return nil
+		return nil, nil
 	}
 	var all []kept
 	if err == nil {
 		err = json.Unmarshal(text, &all)
 	}
-	// Whatever is in it: it must not be read twice.
 	if err = errors.Join(err, d.Remove(portsFile)); err != nil {
-		return fmt.Errorf("ports: %w", err)
+		return nil, fmt.Errorf("ports: %w", err)
 	}
-	// The pool's lists are in order of time.
+	all = slices.DeleteFunc(all, func(k kept) bool { return !k.Address.IsValid() })
 	slices.SortFunc(all, func(a, b kept) int { return a.Until.Compare(b.Until) })
-	for _, k := range all {
-		if left := min(k.Until.Sub(p.now()), Quarantine); left > 0 && k.Address.IsValid() {
-			p.quarantine(k.Client, netip.AddrPortFrom(k.Address, k.Port), left)
-		}
-	}
-	return nil
+	return all, nil
 }
 
 // held lists the ports that have a holder.
@@ -92,7 +161,7 @@ func (p *Ports) held() []kept {
 			if x.flows == 0 {
 				until = p.epoch.Add(time.Duration(x.idleSince))
 			}
-			all = append(all, kept{addr, p.ports.Low + uint16(i-1), x.holder.client, until.Add(Quarantine)})
+			all = append(all, kept{addr, p.ports.Low + uint16(i-1), 0, x.holder.client, until.Add(Quarantine)})
 		}
 		pool.Unlock()
 	}

@@ -2,7 +2,8 @@ package bindlog
 
 import "math/rand/v2"
 
-// pool is the ports of one external address. Each is in one state:
+// pool is the ports of one external address, or its blocks of ports. Each is in
+// one state:
 //
 //	free   nobody's: in free
 //	busy   used by at least one flow of its holder: in the holder's busy list
@@ -16,6 +17,9 @@ type pool struct {
 	quarantine list
 	holders    map[string]*holder
 	reserve    int // free ports that only new holders get
+
+	// changed, if set, is told when a port becomes a client's or nobody's (false).
+	changed func(i uint32, client string, held bool)
 }
 
 type port struct {
@@ -36,6 +40,7 @@ type holder struct {
 	client     string
 	owned      int
 	idle, busy list
+	asked      demand // of blocks
 }
 
 func newPool(n int, usable func(i uint32) bool) *pool {
@@ -55,6 +60,9 @@ func (p *pool) expire(before int64) {
 		h := p.ports[i].holder
 		p.unlink(&p.quarantine, i, waits)
 		p.unlink(&h.idle, i, own)
+		if p.changed != nil {
+			p.changed(i, h.client, false)
+		}
 		p.ports[i].holder = nil
 		if h.owned--; h.owned == 0 {
 			delete(p.holders, h.client)
@@ -94,6 +102,9 @@ func (p *pool) take(h *holder, i uint32) {
 		x.holder = h
 		h.owned++
 		p.holders[h.client] = h
+		if p.changed != nil {
+			p.changed(i, h.client, true)
+		}
 	case x.flows == 0:
 		p.unlink(&p.quarantine, i, waits)
 		p.unlink(&h.idle, i, own)

@@ -73,6 +73,7 @@ type Advertise struct {
 type BindingLog struct {
 	Enabled      bool
 	Destinations bool // record also where to, which RFC 6888 REQ-12 advises against
+	Block        int  // ports that a client gets at a time, one record for all; 0: one record per connection
 }
 
 // Authorise says how a client shows who it is.

@@ -66,7 +66,7 @@ func TestGood(t *testing.T) {
 				Control:       "/run/x.sock",
 				State:         "/srv/tandem",
 				Advertise:     Advertise{Addresses: addrs("203.0.113.1", "2001:db8:f::1"), Port: 443},
-				BindingLog:    BindingLog{Destinations: true},
+				BindingLog:    BindingLog{Destinations: true, Block: 64},
 				Metrics:       netip.MustParseAddrPort("[::1]:9000"),
 				Log:           Log{Level: slog.LevelDebug},
 				Limits: Limits{MaxConnections: 1000, MaxPending: 10, MaxPendingPerSource: 5, MaxSetups: 20, MaxNonces: 5000,

@@ -112,6 +112,7 @@ func (p *parser) config(in *raw) *Config {
 	c.Clients = p.clients(in.Clients)
 	set(&c.BindingLog.Enabled, in.BindingLog.Enabled)
 	set(&c.BindingLog.Destinations, in.BindingLog.Destinations)
+	p.count(&c.BindingLog.Block, "binding_log.block", in.BindingLog.Block, 0, 4096)
 	c.Warnings = warnings(c)
 	return c
 }
@@ -208,6 +209,9 @@ func warnings(c *Config) (out []string) {
 	}
 	if c.Authorise.Cookie == CookieComputed && c.Authorise.CookieSecretFile == "" {
 		out = append(out, "authorise.cookie_secret_file is not set: cookies handed out before a restart are refused after it")
+	}
+	if c.BindingLog.Block > 0 && len(c.Connect.Sources) == 0 {
+		out = append(out, "binding_log.block without connect.source4 or source6: the log cannot name the address, since the kernel chooses it")
 	}
 	if l := c.Limits; l.MaxPendingPerSource > l.MaxPending {
 		out = append(out, "limits.max_pending_per_source is above limits.max_pending and never applies")

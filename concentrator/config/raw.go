@@ -65,6 +65,7 @@ type rawDestinations struct {
 }
 
 type rawBindingLog struct {
-	Enabled      *bool `toml:"enabled"`
-	Destinations *bool `toml:"destinations"`
+	Enabled      *bool  `toml:"enabled"`
+	Destinations *bool  `toml:"destinations"`
+	Block        *int64 `toml:"block"`
 }

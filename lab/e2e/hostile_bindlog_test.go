@@ -2,12 +2,9 @@ package e2e
 
 import (
 	"fmt"
-	"io"
-	"net"
 	"net/netip"
 	"regexp"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
@@ -31,43 +28,8 @@ func TestBindingLog(t *testing.T) {
 	run(t, ctx, h.Host("core"), "sysctl", "-qw", "net.ipv4.ip_local_port_range=20000 21799")
 	restartConcentrator(t, h)
 
-	// The server notes who comes from where, by what they say.
 	const port, servers = 9100, 4 // several: TIME_WAIT keeps a port from the same one for a minute
-	var mu sync.Mutex
-	type visit struct {
-		client string
-		from   netip.AddrPort
-		at     time.Time
-	}
-	var visits []visit
-	note := func(c net.Conn) {
-		defer c.Close()
-		b := make([]byte, 16)
-		n, err := c.Read(b)
-		if err != nil {
-			return
-		}
-		mu.Lock()
-		visits = append(visits, visit{string(b[:n]), c.RemoteAddr().(*net.TCPAddr).AddrPort(), time.Now()})
-		mu.Unlock()
-		_, _ = c.Write(b[:n])
-		_, _ = io.Copy(io.Discard, c)
-	}
-	for i := range servers {
-		l, err := h.Listen(house.Server4, port+i)
-		if err != nil {
-			t.Fatal(err)
-		}
-		go func() {
-			for {
-				c, err := l.Accept()
-				if err != nil {
-					return
-				}
-				go note(c)
-			}
-		}()
-	}
+	noted := noteVisits(t, h, port, servers)
 
 	const clients, flows = 3, 1000
 	var signers [clients]*credential.Signer
@@ -85,8 +47,7 @@ func TestBindingLog(t *testing.T) {
 			t.Errorf("%s: %x, %v", name, got, err)
 		}
 	})
-	mu.Lock()
-	defer mu.Unlock()
+	visits := noted.all()
 	if len(visits) != clients*flows {
 		t.Fatalf("the server had %d visits", len(visits))
 	}
