@@ -5,7 +5,6 @@
 package lookup
 
 import (
-	"crypto/rand"
 	"encoding/binary"
 	"errors"
 	"fmt"
@@ -14,6 +13,8 @@ import (
 	"os"
 	"strings"
 	"time"
+
+	"github.com/tandem-mptcp/tandem/shared/random"
 )
 
 // Resolver asks name servers. The zero Resolver is the system's.
@@ -79,7 +80,7 @@ func (r Resolver) askOne(server netip.AddrPort, host string, kind uint16) ([]net
 	}
 	_ = c.SetDeadline(time.Now().Add(timeout))
 	var id [2]byte
-	rand.Read(id[:]) // never fails, see its documentation
+	random.Read(id[:])
 	query, err := appendQuery(nil, binary.BigEndian.Uint16(id[:]), host, kind)
 	if err != nil {
 		return nil, err

@@ -15,7 +15,7 @@ import (
 var small = []string{
 	"-gcflags=all=-l", "-gcflags=runtime=", "-gcflags=internal/runtime/...=", "-gcflags=internal/poll=",
 	"-gcflags=sync=", "-gcflags=internal/sync=", "-gcflags=syscall=", "-gcflags=net=",
-	"-gcflags=github.com/tandem-mptcp/tandem/shared/relay=",
+	"-gcflags=github.com/tandem-mptcp/tandem/shared/relay=", "-gcflags=github.com/tandem-mptcp/tandem/shared/sha256=",
 }
 
 // build makes the daemon for each of the targets and returns the paths.

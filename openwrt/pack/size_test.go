@@ -12,7 +12,7 @@ import (
 // in a package, both of which compress about as xz does. The aim is 4.0 MB, which
 // was in reach before warm connections, paths and pairing; it is not met.
 const (
-	maxProgram = 4_600_000
+	maxProgram = 4_450_000
 	maxXZ      = 1_200_000
 )
 
@@ -58,6 +58,9 @@ func TestDoesWithout(t *testing.T) {
 		"html/template":  "fmt",
 		"encoding/gob":   "shared/smalljson",
 		"text/tabwriter": "shared/columns",
+		"crypto/rand":    "shared/random",
+		"crypto/sha256":  "shared/sha256",
+		"crypto/cipher":  "nothing that needs it",
 	} {
 		for _, d := range dependencies {
 			if string(d) == package_ {

@@ -1,12 +1,13 @@
 package credential
 
 import (
-	"crypto/rand"
-	"crypto/sha256"
 	"encoding/binary"
 	"errors"
 	"sync"
 	"sync/atomic"
+
+	"github.com/tandem-mptcp/tandem/shared/random"
+	"github.com/tandem-mptcp/tandem/shared/sha256"
 )
 
 var errStranger = errors.New("credential: a stranger gets no proof")
@@ -61,7 +62,7 @@ func newCache(capacity int) *cache {
 		capacity = DefaultCapacity
 	}
 	c := &cache{max: max(firstSlots/2, (capacity+shards*slices-1)/(shards*slices))}
-	rand.Read(c.seed[:]) // never fails, see its documentation
+	random.Read(c.seed[:])
 	return c
 }
 

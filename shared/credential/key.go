@@ -1,11 +1,12 @@
 package credential
 
 import (
-	"crypto/rand"
 	"crypto/subtle"
 	"errors"
 	"fmt"
 	"io"
+
+	"github.com/tandem-mptcp/tandem/shared/random"
 )
 
 // KeyLen is the length of a key in bytes.
@@ -27,8 +28,8 @@ type Key struct {
 func NewKey() (KeyID, Key) {
 	var id KeyID
 	var b [KeyLen]byte
-	rand.Read(id[:]) // never fails, see its documentation
-	rand.Read(b[:])
+	random.Read(id[:])
+	random.Read(b[:])
 	return id, newKey(b)
 }
 

@@ -1,9 +1,8 @@
 package credential
 
 import (
-	"crypto/sha256"
-
 	"github.com/tandem-mptcp/tandem/shared/convert"
+	"github.com/tandem-mptcp/tandem/shared/sha256"
 )
 
 // mac is HMAC-SHA-256 (RFC 2104) with its key padded and XORed in advance. It

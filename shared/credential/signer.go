@@ -1,7 +1,6 @@
 package credential
 
 import (
-	"crypto/rand"
 	"crypto/subtle"
 	"encoding/binary"
 	"errors"
@@ -11,6 +10,7 @@ import (
 	"time"
 
 	"github.com/tandem-mptcp/tandem/shared/convert"
+	"github.com/tandem-mptcp/tandem/shared/random"
 )
 
 // Signer is the client's end towards one converter: it signs requests, checks
@@ -19,7 +19,7 @@ import (
 type Signer struct {
 	Identity *Identity
 	Now      func() time.Time // nil: time.Now
-	Rand     io.Reader        // nil: crypto/rand
+	Rand     io.Reader        // nil: package random
 
 	offset atomic.Int64 // ms to add to the own clock
 }
@@ -70,7 +70,7 @@ func (s *Signer) Append(msg []byte) ([]byte, Nonce, error) {
 	b = append(b, nonce[:]...)
 	from := s.Rand
 	if from == nil {
-		from = rand.Reader
+		from = random.Reader{}
 	}
 	if _, err := io.ReadFull(from, b[n+atNonce:]); err != nil {
 		return msg, nonce, fmt.Errorf("credential: nonce: %w", err)

@@ -1,13 +1,14 @@
 package credential
 
 import (
-	"crypto/sha256"
 	"encoding/binary"
 	"errors"
 	"fmt"
 	"io/fs"
 	"os"
 	"path/filepath"
+
+	"github.com/tandem-mptcp/tandem/shared/sha256"
 )
 
 // The snapshot file: a magic, the cache's seed, the clock and the floor in ms

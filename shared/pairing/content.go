@@ -1,12 +1,12 @@
 package pairing
 
 import (
-	"crypto/sha256"
 	"encoding/binary"
 	"errors"
 	"net/netip"
 
 	"github.com/tandem-mptcp/tandem/shared/credential"
+	"github.com/tandem-mptcp/tandem/shared/sha256"
 )
 
 const (
