@@ -52,7 +52,7 @@ build/luci-test/installed: luci-app/test/package.json luci-app/test/package-lock
 	cd build/luci-test && npm ci --ignore-scripts --no-audit --no-fund --loglevel=error
 	@touch $@
 
-test-luci: daemons build/luci-test/installed ## the LuCI pages in Chromium (LUCI_SRC=DIR: on LuCI's own resources)
+test-luci: build build/luci-test/installed ## the LuCI pages in Chromium, in part before the lab (root; LUCI_SRC=DIR: on LuCI's own resources)
 	node --test luci-app/test/*.test.js
 
 screenshots: daemons build/luci-test/installed ## pictures of the LuCI pages, into docs/luci/ (LUCI_SRC=DIR: with LuCI's theme)

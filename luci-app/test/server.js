@@ -33,7 +33,8 @@ class Router {
 		this.config = path.join(this.dir, 'tandem');
 		fs.writeFileSync(this.config, options.config ?? "config tandem 'main'\n\toption enabled '0'\n", { mode: 0o600 });
 		this.socket = path.join(this.dir, 'control.sock');
-		this.daemon = new Daemon(this.socket);
+		if (options.daemon !== false)
+			this.daemon = new Daemon(this.socket);
 		this.cpe = path.resolve(app, '../build/tandem-cpe');
 		this.interfaces = options.interfaces ?? someInterfaces();
 		this.hints = { '02:00:5e:00:53:01': { name: 'notebook', ipaddrs: [ '192.168.1.20' ], ip6addrs: [] }, '02:00:5e:00:53:02': { name: 'television', ipaddrs: [ '192.168.1.21' ], ip6addrs: [] } };
@@ -50,14 +51,17 @@ class Router {
 	}
 
 	/* wrap says what runs as tandem-cpe. */
-	wrap(script) {
-		const file = path.join(this.dir, 'bin/tandem-cpe');
+	wrap(script) { this.program('tandem-cpe', script); }
+
+	/* program puts one of a router's programs into the PATH of the plugin. */
+	program(name, script) {
+		const file = path.join(this.dir, 'bin', name);
 		fs.writeFileSync(file + '.new', `#!/bin/sh\n${script}\n`, { mode: 0o755 });
 		fs.renameSync(file + '.new', file);
 	}
 
 	async start() {
-		await this.daemon.start();
+		await this.daemon?.start();
 		this.server = http.createServer((request, response) => this.serve(request, response).catch(err => {
 			this.wrong.push(String(err.stack));
 			response.writeHead(500).end(String(err));
@@ -69,7 +73,7 @@ class Router {
 	async stop() {
 		this.server.closeAllConnections();
 		await new Promise(done => this.server.close(done));
-		await this.daemon.stop();
+		await this.daemon?.stop();
 		fs.rmSync(this.dir, { recursive: true });
 	}
 
@@ -217,6 +221,7 @@ class Router {
 		fs.writeFileSync(this.config, uci.print(this.sections()));
 		this.staged = null;
 		this.applied++;
+		this.onApply?.();
 		return true;
 	}
 
