@@ -5,7 +5,6 @@ import (
 	"slices"
 	"sort"
 
-	"github.com/vishvananda/netlink"
 	"golang.org/x/sys/unix"
 
 	"github.com/tandem-mptcp/tandem/cpe/policy"
@@ -14,20 +13,15 @@ import (
 // readFacts lists the router's own addresses and the networks next to it, for
 // which no concentrator is needed.
 func readFacts() (f policy.Facts, err error) {
-	addrs, err := netlink.AddrList(nil, netlink.FAMILY_ALL)
+	addrs, err := readAddresses()
 	if err != nil {
 		return f, err
 	}
 	for _, a := range addrs {
-		ip, ok := netip.AddrFromSlice(a.IP)
-		if !ok {
-			continue
-		}
-		ip = ip.Unmap()
+		ip := a.ip.Unmap()
 		f.Local = append(f.Local, ip)
-		ones, _ := a.Mask.Size()
-		if a.Scope == unix.RT_SCOPE_UNIVERSE && ones > 0 && ones < ip.BitLen() {
-			f.OnLink = append(f.OnLink, netip.PrefixFrom(ip, ones).Masked())
+		if a.scope == unix.RT_SCOPE_UNIVERSE && a.length > 0 && a.length < ip.BitLen() {
+			f.OnLink = append(f.OnLink, netip.PrefixFrom(ip, a.length).Masked())
 		}
 	}
 	sort.Slice(f.Local, func(i, j int) bool { return f.Local[i].Less(f.Local[j]) })

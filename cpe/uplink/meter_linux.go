@@ -4,7 +4,6 @@ import (
 	"sync"
 	"time"
 
-	"github.com/vishvananda/netlink"
 	"golang.org/x/sys/unix"
 )
 
@@ -92,13 +91,11 @@ func (m *Meter) Read(name string) (Counters, Rates) {
 // readCounters also tells whether there is a carrier, which the kernel's events
 // tell up to a second later (linkwatch).
 func readCounters(index int) (c Counters, carrier, ok bool) {
-	link, err := netlink.LinkByIndex(index)
-	if err != nil || link.Attrs().Statistics == nil {
+	d, err := deviceAt(index)
+	if err != nil {
 		return Counters{}, false, false
 	}
-	s := link.Attrs().Statistics
-	c = Counters{Up: s.TxBytes, Down: s.RxBytes, UpPackets: s.TxPackets, DownPackets: s.RxPackets}
-	return c, hasCarrier(link.Attrs().RawFlags), true
+	return d.counters, hasCarrier(d.flags), true
 }
 
 // hasCarrier: IFF_RUNNING follows the carrier late where IFF_LOWER_UP is at once.

@@ -12,7 +12,6 @@ import (
 	"sync/atomic"
 	"time"
 
-	"github.com/vishvananda/netlink"
 	"golang.org/x/sys/unix"
 
 	"github.com/tandem-mptcp/tandem/cpe/config"
@@ -140,27 +139,11 @@ func (t *Tracker) Run(ctx context.Context) error {
 
 // follow handles events until the subscription breaks or ctx ends.
 func (t *Tracker) follow(ctx context.Context) error {
-	done := make(chan struct{})
-	failed := make(chan error, 2)
-	onError := func(err error) {
-		select {
-		case failed <- err:
-		default:
-		}
-	}
-	links := make(chan netlink.LinkUpdate, 64)
-	addrs := make(chan netlink.AddrUpdate, 64)
-	var drain sync.WaitGroup
-	defer drain.Wait()
-	defer close(done)
-	if err := netlink.LinkSubscribeWithOptions(links, done, netlink.LinkSubscribeOptions{ErrorCallback: onError}); err != nil {
+	c, err := watchChanges()
+	if err != nil {
 		return err
 	}
-	defer goDrain(&drain, links)
-	if err := netlink.AddrSubscribeWithOptions(addrs, done, netlink.AddrSubscribeOptions{ErrorCallback: onError}); err != nil {
-		return err
-	}
-	defer goDrain(&drain, addrs)
+	defer c.close()
 	for {
 		t.mu.Lock()
 		err := t.refresh()
@@ -171,35 +154,11 @@ func (t *Tracker) follow(ctx context.Context) error {
 		select {
 		case <-ctx.Done():
 			return nil
-		case err := <-failed:
+		case err := <-c.failed:
 			return err
-		case _, ok := <-links:
-			if !ok {
-				return errors.New("link subscription closed")
-			}
-		case _, ok := <-addrs:
-			if !ok {
-				return errors.New("address subscription closed")
-			}
-		}
-		// One change comes as several events: take them together.
-		for len(links) > 0 || len(addrs) > 0 {
-			select {
-			case <-links:
-			case <-addrs:
-			}
+		case <-c.seen:
 		}
 	}
-}
-
-// goDrain empties a subscription's channel until its sender has closed it.
-func goDrain[T any](wg *sync.WaitGroup, ch <-chan T) {
-	wg.Add(1)
-	go func() {
-		defer wg.Done()
-		for range ch {
-		}
-	}()
 }
 
 // refresh reads all lines and brings the endpoints in line with them.
@@ -269,30 +228,29 @@ func look(c config.WAN) (WAN, error) {
 		w.Reason = fmt.Sprintf("interface %q is not up", c.Interface)
 		return w, nil
 	}
-	link, err := netlink.LinkByName(c.Device)
-	if errors.As(err, new(netlink.LinkNotFoundError)) {
+	d, err := deviceNamed(c.Device)
+	if errors.Is(err, unix.ENODEV) {
 		w.Reason = fmt.Sprintf("device %q does not exist", c.Device)
 		return w, nil
 	}
 	if err != nil {
 		return w, err
 	}
-	attrs := link.Attrs()
-	w.Index = attrs.Index
-	addrs, err := netlink.AddrList(link, netlink.FAMILY_ALL)
+	w.Index = d.index
+	addrs, err := readAddresses()
 	if err != nil {
 		return w, err
 	}
 	for _, a := range addrs {
-		if ip, ok := usable(a); ok {
+		if ip, ok := usable(a); ok && a.device == d.index {
 			w.Addrs = append(w.Addrs, ip)
 		}
 	}
 	sort.SliceStable(w.Addrs, func(i, j int) bool { return w.Addrs[i].BitLen() < w.Addrs[j].BitLen() })
 	switch {
-	case attrs.RawFlags&unix.IFF_UP == 0:
+	case d.flags&unix.IFF_UP == 0:
 		w.Reason = fmt.Sprintf("device %q is switched off", c.Device)
-	case !hasCarrier(attrs.RawFlags):
+	case !hasCarrier(d.flags):
 		w.NoCarrier = true
 		w.Reason = fmt.Sprintf("device %q has no carrier", c.Device)
 	case len(w.Addrs) == 0:
@@ -305,11 +263,10 @@ func look(c config.WAN) (WAN, error) {
 
 // usable tells whether connections should start from a: global, valid, and
 // not one that a privacy extension will soon replace.
-func usable(a netlink.Addr) (netip.Addr, bool) {
-	ip, ok := netip.AddrFromSlice(a.IP)
-	ip = ip.Unmap()
+func usable(a address) (netip.Addr, bool) {
+	ip := a.ip.Unmap()
 	const unfit = unix.IFA_F_TENTATIVE | unix.IFA_F_DADFAILED | unix.IFA_F_DEPRECATED | unix.IFA_F_TEMPORARY
-	if !ok || a.Scope != unix.RT_SCOPE_UNIVERSE || a.Flags&unfit != 0 || ip.IsLinkLocalUnicast() {
+	if a.scope != unix.RT_SCOPE_UNIVERSE || a.flags&unfit != 0 || ip.IsLinkLocalUnicast() {
 		return ip, false
 	}
 	return ip, true

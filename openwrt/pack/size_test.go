@@ -12,7 +12,7 @@ import (
 // in a package, both of which compress about as xz does. The aim is 4.0 MB, which
 // was in reach before warm connections, paths and pairing; it is not met.
 const (
-	maxProgram = 4_450_000
+	maxProgram = 4_250_000
 	maxXZ      = 1_200_000
 )
 
@@ -50,17 +50,18 @@ func TestDoesWithout(t *testing.T) {
 	}
 	dependencies := bytes.Fields(out)
 	for package_, instead := range map[string]string{
-		"net/http":       "the control socket",
-		"crypto/tls":     "Credential",
-		"encoding/json":  "shared/smalljson",
-		"log/slog":       "shared/logline",
-		"text/template":  "fmt",
-		"html/template":  "fmt",
-		"encoding/gob":   "shared/smalljson",
-		"text/tabwriter": "shared/columns",
-		"crypto/rand":    "shared/random",
-		"crypto/sha256":  "shared/sha256",
-		"crypto/cipher":  "nothing that needs it",
+		"net/http":                       "the control socket",
+		"crypto/tls":                     "Credential",
+		"encoding/json":                  "shared/smalljson",
+		"log/slog":                       "shared/logline",
+		"text/template":                  "fmt",
+		"html/template":                  "fmt",
+		"encoding/gob":                   "shared/smalljson",
+		"text/tabwriter":                 "shared/columns",
+		"crypto/rand":                    "shared/random",
+		"github.com/vishvananda/netlink": "its package nl",
+		"crypto/sha256":                  "shared/sha256",
+		"crypto/cipher":                  "nothing that needs it",
 	} {
 		for _, d := range dependencies {
 			if string(d) == package_ {

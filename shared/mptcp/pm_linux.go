@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"time"
 
-	"github.com/vishvananda/netlink"
 	"github.com/vishvananda/netlink/nl"
 	"golang.org/x/sys/unix"
 )
@@ -55,16 +54,11 @@ type PathManager struct {
 // Open returns the path manager of the network namespace of the calling
 // thread. ENOENT: the kernel has no MPTCP.
 func Open() (*PathManager, error) {
-	f, err := netlink.GenlFamilyGet(pmFamily)
+	family, groups, err := resolve(pmFamily)
 	if err != nil {
 		return nil, fmt.Errorf("netlink family %q: %w", pmFamily, err)
 	}
-	pm := &PathManager{family: f.ID, eventBuffer: defaultEventBuffer}
-	for _, g := range f.Groups {
-		if g.Name == pmEventsGroup {
-			pm.group = g.ID
-		}
-	}
+	pm := &PathManager{family: family, group: groups[pmEventsGroup], eventBuffer: defaultEventBuffer}
 	s, err := nl.Subscribe(unix.NETLINK_GENERIC)
 	if err != nil {
 		return nil, fmt.Errorf("open netlink socket: %w", err)
