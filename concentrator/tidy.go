@@ -11,8 +11,8 @@ import (
 func (s *server) tidy(ctx context.Context) error {
 	const (
 		look  = 5 * time.Second
-		busy  = 1000 // connections since the last time, for it to be worth a collection
-		quiet = 50   // connections in one look: the collection disturbs nobody
+		busy  = 200 // connections since the last time, for it to be worth a collection
+		quiet = 50  // connections in one look: the collection disturbs nobody
 	)
 	tick := time.NewTicker(look)
 	defer tick.Stop()

@@ -88,6 +88,21 @@ func (l *load) drain(c *net.TCPConn) {
 	}
 }
 
+// settle waits until nothing arrives any more: what one measurement has left
+// in buffers must not be counted by the next.
+func (l *load) settle() {
+	const still = 50 * time.Millisecond
+	before := l.taken.Load()
+	for range int(5 * time.Second / still) {
+		time.Sleep(still)
+		now := l.taken.Load()
+		if now == before {
+			return
+		}
+		before = now
+	}
+}
+
 // sample is one measurement of bulk. Nothing may have come through in time.
 type sample struct {
 	Gbit float64 // per second
@@ -100,11 +115,13 @@ type sample struct {
 func (f *field) bulk(ctx context.Context, r *rival, n int, up bool, warm, d time.Duration) (s sample, err error) {
 	var wg sync.WaitGroup
 	var conns []*net.TCPConn
-	defer wg.Wait()
 	defer func() {
 		for _, c := range conns {
+			_ = c.SetLinger(0) // what is under way is dropped, not delivered
 			c.Close()
 		}
+		wg.Wait()
+		f.load.settle()
 	}()
 	port, work := sourcePort, f.load.drain
 	if up {

@@ -33,6 +33,11 @@ var memory = Section{Name: "memory", Title: "Idle connections", Run: runMemory}
 // its configuration says otherwise.
 var idleSteps = []int{1_000, 4_000}
 
+// toRest is how long idle connections have been idle when they are measured:
+// longer than it takes any of the programs to give back what setting them up
+// took.
+const toRest = 12 * time.Second
+
 func runMemory(ctx context.Context, o Options) (Outcome, error) {
 	figures := map[string]*Memory{}
 	var text string
@@ -57,7 +62,7 @@ func runMemory(ctx context.Context, o Options) (Outcome, error) {
 			}
 			t.add(r.name, "%.1f / %.1f", m.Descriptors[0], m.Descriptors[1])
 		}
-		text = fmt.Sprintf("Resident memory at the router / at the concentrator: at rest, and what each connection adds that has carried a byte each way and idles; n = 1. The kernel's own memory for sockets and pipes is not in it. %s\n\n%s", f.notes(), t)
+		text = fmt.Sprintf("Resident memory at the router / at the concentrator: at rest, and what each connection adds that has carried a byte each way and has idled for %s; n = 1. The kernel's own memory for sockets and pipes is not in it. %s\n\n%s", toRest, f.notes(), t)
 		return nil
 	})
 	return Outcome{Figures: figures, Markdown: text}, err
@@ -107,7 +112,7 @@ func (f *field) measureMemory(ctx context.Context, o Options, r *rival, m *Memor
 			}
 			return nil // it cannot: seen with rivals that hold pipes
 		}
-		time.Sleep(time.Second) // let it come to rest
+		time.Sleep(toRest) // let it come to rest
 		step := IdleMemory{Connections: len(conns)}
 		for i, pid := range pids(r) {
 			step.KB[i] = float64(rss(pid)-rest[i]) / float64(len(conns))

@@ -12,7 +12,7 @@ import (
 )
 
 // Sections is everything that can be measured, in the order of the report.
-var Sections = []Section{bulk, wan, connections, beside, memory, bloat, short, firstByte, warm, outage, bonded}
+var Sections = []Section{bulk, wan, connections, beside, memory, bloat, short, firstByte, warm, outage, bonded, scale}
 
 // Section measures one thing.
 type Section struct {

@@ -1,0 +1,212 @@
+package bench
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/netip"
+	"path/filepath"
+	"sync"
+	"time"
+
+	"github.com/tandem-mptcp/tandem/concentrator/clients"
+	"github.com/tandem-mptcp/tandem/cpe/handshake"
+	"github.com/tandem-mptcp/tandem/lab/flood"
+	"github.com/tandem-mptcp/tandem/lab/house"
+	"github.com/tandem-mptcp/tandem/shared/control"
+	"github.com/tandem-mptcp/tandem/shared/credential"
+	"github.com/tandem-mptcp/tandem/shared/mptcp"
+)
+
+// crowd is many clients of one concentrator, without their routers: it speaks
+// Convert itself, from an address for each.
+type crowd struct {
+	house   *house.House
+	clients []crowdClient
+	next    int
+	mu      sync.Mutex
+	conns   []*net.TCPConn
+	active  int // of conns, the first ones
+	stop    chan struct{}
+	running sync.WaitGroup
+}
+
+type crowdClient struct {
+	signer *credential.Signer
+	source netip.Addr
+}
+
+// newCrowd makes the clients known to the concentrator of h.
+func newCrowd(ctx context.Context, h *house.House, n int) (*crowd, error) {
+	if err := flood.Open(ctx, h.Lab); err != nil {
+		return nil, err
+	}
+	c := &crowd{house: h, stop: make(chan struct{})}
+	store := clients.NewFolder(filepath.Join(h.Dir, "state", "clients"))
+	for i, source := range flood.Sources(n) {
+		made, err := store.Add(clients.Client{Name: fmt.Sprintf("crowd-%d", i)})
+		if err != nil {
+			return nil, err
+		}
+		key := made.Keys[0]
+		c.clients = append(c.clients, crowdClient{&credential.Signer{Identity: credential.NewIdentity(key.ID, key.Secret)}, source})
+	}
+	_, err := control.Call(h.Concentrator.Socket, "reload-clients")
+	return c, err
+}
+
+func (c *crowd) close() {
+	close(c.stop)
+	c.running.Wait()
+	for _, conn := range c.conns {
+		_ = mptcp.Reset(conn)
+	}
+}
+
+var crowdTo = netip.MustParseAddrPort(house.Concentrator4 + ":5124")
+
+// dial opens a connection of the next client to a server, and has a byte go
+// there and back.
+func (c *crowd) dial(ctx context.Context, port int) (*net.TCPConn, error) {
+	c.mu.Lock()
+	client := c.clients[c.next%len(c.clients)]
+	c.next++
+	c.mu.Unlock()
+	dst := netip.AddrPortFrom(netip.MustParseAddr(house.Server4), uint16(port))
+	request, nonce, err := handshake.AppendConnect(nil, dst, nil, client.signer)
+	if err != nil {
+		return nil, err
+	}
+	d := mptcp.Dialer{Source: client.source}
+	var conn *net.TCPConn
+	err = c.house.Host("net").Do(func() (err error) {
+		conn, err = d.Dial(ctx, crowdTo, append(request, 'x'))
+		return err
+	})
+	if err != nil {
+		return nil, err
+	}
+	_ = conn.SetDeadline(time.Now().Add(20 * time.Second))
+	answer, rest, err := handshake.ReadAnswer(conn, make([]byte, handshake.AnswerBuffer), client.signer, nonce)
+	if err == nil {
+		err = answer.Err()
+	}
+	if err == nil && len(rest) == 0 {
+		_, err = io.ReadFull(conn, make([]byte, 1))
+	}
+	if err != nil {
+		conn.Close()
+		return nil, err
+	}
+	return conn, conn.SetDeadline(time.Time{})
+}
+
+// greet has each client make one connection: the first use of a key is noted
+// in the client's file.
+func (c *crowd) greet(ctx context.Context) error {
+	for range c.clients {
+		conn, err := c.dial(ctx, house.OneBytePort)
+		if err != nil {
+			return err
+		}
+		conn.Close()
+	}
+	return nil
+}
+
+// grow holds n connections in all, the first of them active.
+func (c *crowd) grow(ctx context.Context, n, active int) error {
+	var wg sync.WaitGroup
+	errs := make([]error, 32)
+	for i := range errs {
+		wg.Add(1)
+		go func() {
+			defer wg.Done()
+			for {
+				c.mu.Lock()
+				enough := len(c.conns) >= n
+				c.mu.Unlock()
+				if enough {
+					return
+				}
+				conn, err := c.dial(ctx, house.EchoPort)
+				if err != nil {
+					errs[i] = err
+					return
+				}
+				c.mu.Lock()
+				c.conns = append(c.conns, conn)
+				c.mu.Unlock()
+			}
+		}()
+	}
+	wg.Wait()
+	if err := errors.Join(errs...); err != nil {
+		return fmt.Errorf("%d connections: %w", len(c.conns), err)
+	}
+	const together = 20 // by one goroutine
+	for ; c.active+together <= min(active, len(c.conns)); c.active += together {
+		mine := c.conns[c.active : c.active+together : c.active+together]
+		c.running.Add(1)
+		go func() { defer c.running.Done(); c.chat(mine) }()
+	}
+	return nil
+}
+
+// chat sends a byte there and back on each connection five times a second.
+func (c *crowd) chat(conns []*net.TCPConn) {
+	tick := time.NewTicker(200 * time.Millisecond / time.Duration(len(conns)))
+	defer tick.Stop()
+	for i, b := 0, []byte{'x'}; ; i++ {
+		select {
+		case <-c.stop:
+			return
+		case <-tick.C:
+		}
+		conn := conns[i%len(conns)]
+		if _, err := conn.Write(b); err != nil {
+			return
+		}
+		if _, err := io.ReadFull(conn, b); err != nil {
+			return
+		}
+	}
+}
+
+// newOnes opens so many connections a second for d, one after the other as
+// time goes, whether those before are answered or not. held is the processor
+// time in ms a second that the others take.
+func (c *crowd) newOnes(ctx context.Context, pid, perSecond int, d time.Duration, held float64) (ScaleRate, error) {
+	var wg sync.WaitGroup
+	var mu sync.Mutex
+	var times []float64
+	var failure error
+	tick := time.NewTicker(time.Second / time.Duration(perSecond))
+	defer tick.Stop()
+	begin, before := time.Now(), cpuSeconds(pid)
+	n := 0
+	for ; time.Since(begin) < d; n++ {
+		wg.Add(1)
+		go func() {
+			defer wg.Done()
+			start := time.Now()
+			conn, err := c.dial(ctx, house.OneBytePort)
+			took := ms(time.Since(start))
+			mu.Lock()
+			defer mu.Unlock()
+			if err != nil {
+				failure = err
+				return
+			}
+			times = append(times, took)
+			conn.Close()
+		}()
+		<-tick.C
+	}
+	wg.Wait()
+	time.Sleep(100 * time.Millisecond) // for the ends
+	cpu := cpuSeconds(pid) - before - held/1000*time.Since(begin).Seconds()
+	return ScaleRate{PerSecond: perSecond, CPU: cpu / float64(n) * 1e6, P50: percentile(times, 50), P99: percentile(times, 99)}, failure
+}
