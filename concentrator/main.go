@@ -23,7 +23,8 @@ usage: tandem-concentrator COMMAND [FLAGS]
 
 commands
   run        serve until SIGTERM, which drains; SIGHUP reloads the configuration
-  validate   check the configuration and say file, line and reason of an error
+  validate   check the configuration (or: validate FILE, --validate FILE) and say
+             file, line and reason of an error
   status     ask the running daemon how it is
   clients    what each client has open and has moved; top: the same, live
   drain      refuse new connections and wait until none is open; undrain ends it
@@ -67,18 +68,19 @@ func command(args []string, stdout, stderr io.Writer) int {
 			fs.BoolVar(&o.json, "json", false, "")
 			fs.StringVar(&o.at, "at", "", "")
 		},
-		Operand: map[string]*string{"who": &o.external},
+		Operand: map[string]*string{"validate": &o.configFile, "--validate": &o.configFile, "who": &o.external},
 		Command: map[string]func() error{
-			"run":      func() error { return run(o, stderr) },
-			"validate": func() error { return validate(o, stdout) },
-			"status":   func() error { return status(o, stdout) },
-			"clients":  func() error { return showClients(o, stdout) },
-			"top":      func() error { return top(o, stdout) },
-			"drain":    func() error { return drain(o, stdout) },
-			"undrain":  func() error { return undrain(o, stdout) },
-			"who":      func() error { return whoHad(o, os.Stdin, stdout) },
-			"backup":   func() error { return backup(o, stdout) },
-			"restore":  func() error { return restore(o, os.Stdin, stdout) },
+			"run":        func() error { return run(o, stderr) },
+			"validate":   func() error { return validate(o, stdout) },
+			"--validate": func() error { return validate(o, stdout) },
+			"status":     func() error { return status(o, stdout) },
+			"clients":    func() error { return showClients(o, stdout) },
+			"top":        func() error { return top(o, stdout) },
+			"drain":      func() error { return drain(o, stdout) },
+			"undrain":    func() error { return undrain(o, stdout) },
+			"who":        func() error { return whoHad(o, os.Stdin, stdout) },
+			"backup":     func() error { return backup(o, stdout) },
+			"restore":    func() error { return restore(o, os.Stdin, stdout) },
 		},
 	}.Run(args, stdout, stderr)
 }
