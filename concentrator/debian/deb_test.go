@@ -21,7 +21,7 @@ func pack(t *testing.T, binary string) string {
 }
 
 // The package holds what a service needs, owned by root, and two of one commit
-// are equal. What lintian says is in "make deb".
+// are equal. What lintian says is in "make test-deb".
 func TestPackage(t *testing.T) {
 	binary := filepath.Join(t.TempDir(), "program")
 	if err := os.WriteFile(binary, []byte("#!/bin/sh\n"), 0o755); err != nil {
@@ -56,6 +56,7 @@ func TestPackage(t *testing.T) {
 		"./usr/lib/sysusers.d/tandem-concentrator.conf":               "-rw-r--r--",
 		"./usr/lib/sysctl.d/60-tandem-concentrator.conf":              "-rw-r--r--",
 		"./usr/share/man/man8/tandem-concentrator.8.gz":               "-rw-r--r--",
+		"./usr/share/man/man8/tandem-cpe.8.gz":                        "-rw-r--r--",
 		"./usr/share/bash-completion/completions/tandem-concentrator": "-rw-r--r--",
 	} {
 		if have[name] != mode {
