@@ -31,7 +31,7 @@ setup: ## install the system packages that the lab and the tests use
 demo: setup build ## run the main job: one host, two lines, one connection (root, 90 s)
 	@build/lab demo $(if $(DEMO_JSON),--json $(DEMO_JSON))
 
-test: setup lint test-unit test-emulated test-luci test-root ## everything but benchmarks (root)
+test: setup lint test-unit test-emulated test-deb test-alerts test-luci test-root ## everything but benchmarks (root)
 	@cat build/vulncheck.txt
 
 test-unit: ## tests that need no root, with the race detector, and the fuzz corpora

@@ -6,7 +6,7 @@ DEB_VERSION := $(shell git describe --tags 2>/dev/null | sed 's/^v//; s/-\([0-9]
 	git log -1 --format=0.1.0~git%cd.%h --date=format:%Y%m%d 2>/dev/null)
 endif
 DEB = build/deb/tandem-concentrator_$(DEB_VERSION)_$(ARCH).deb
-.PHONY: deb image oci test-deb test-image test-powercut test-alerts image-tools
+.PHONY: deb image oci test-deb test-image test-powercut test-alerts image-tools check-tools
 
 deb: ## build/deb/tandem-concentrator_VERSION_ARCH.deb (ARCH=amd64 or arm64)
 	@mkdir -p build/$(ARCH)
@@ -16,19 +16,24 @@ deb: ## build/deb/tandem-concentrator_VERSION_ARCH.deb (ARCH=amd64 or arm64)
 image-tools:
 	@image/tools
 
-image: image-tools deb ## build/image/tandem-concentrator.{raw,qcow2}: a VM that boots everywhere (root, 5 min)
+IMAGES = build/image$(if $(filter-out amd64,$(ARCH)),/$(ARCH))
+image: image-tools deb ## build/image/tandem-concentrator.{raw,qcow2}: a VM that boots everywhere (root, 5 min; ARCH=arm64)
 	GOARCH=$(ARCH) $(GO) build -trimpath -buildvcs=false -ldflags '-s -w' -o build/$(ARCH)/setup ./image/setup
-	image/build $(DEB) build/$(ARCH)/setup build/image
+	image/build $(DEB) build/$(ARCH)/setup $(IMAGES)
 
-oci: ## build/oci: what image/Containerfile packs; read its caveats
-	@mkdir -p build/oci/empty
-	GOARCH=$(ARCH) $(GO) build -trimpath -buildvcs=false -ldflags '$(LDFLAGS)' -o build/oci/tandem-concentrator ./concentrator
-	@cp concentrator/tandem-concentrator.toml build/oci/
+oci: ## build/oci/tandem-concentrator-ARCH.tar, a container image (docs/image.md has its caveats)
+	@mkdir -p build/oci build/$(ARCH)
+	GOARCH=$(ARCH) $(GO) build -trimpath -buildvcs=false -ldflags '$(LDFLAGS)' -o build/$(ARCH)/tandem-concentrator ./concentrator
+	SOURCE_DATE_EPOCH=$$(git log -1 --format=%ct) $(GO) run ./image/oci -arch $(ARCH) \
+		build/$(ARCH)/tandem-concentrator concentrator/tandem-concentrator.toml build/oci/tandem-concentrator-$(ARCH).tar
 
-test-deb: image-tools deb ## what lintian says of the package
-	lintian --fail-on error,warning --suppress-tags bad-distribution-in-changes-file $(DEB)
+check-tools:
+	@image/tools lintian prometheus
 
-test-alerts: image-tools ## the alert rules, by promtool
+test-deb: check-tools deb ## what lintian says of the package
+	lintian --allow-root --fail-on error,warning --suppress-tags bad-distribution-in-changes-file $(DEB)
+
+test-alerts: check-tools ## the alert rules, by promtool
 	cd concentrator/monitoring && promtool check rules alerts.yml && promtool test rules alerts_test.yml
 
 # Hardware virtualisation may be there and hang: name it if you know it works,
