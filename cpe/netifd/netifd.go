@@ -73,9 +73,13 @@ func read(ctx context.Context, ask Ask) (*dump, error) {
 	return d, smalljson.Unmarshal(text, d)
 }
 
-// UBus asks by OpenWrt's own program.
+// UBus asks by OpenWrt's own program. In procd's jail there is no PATH.
 func UBus(ctx context.Context) ([]byte, error) {
-	text, err := exec.CommandContext(ctx, "ubus", "-S", "call", "network.interface", "dump").Output()
+	program := "ubus"
+	if _, err := exec.LookPath(program); err != nil {
+		program = "/bin/ubus"
+	}
+	text, err := exec.CommandContext(ctx, program, "-S", "call", "network.interface", "dump").Output()
 	var failed *exec.ExitError
 	if errors.As(err, &failed) && len(failed.Stderr) > 0 {
 		return nil, fmt.Errorf("ubus: %s", strings.TrimSpace(string(failed.Stderr)))
