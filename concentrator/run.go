@@ -74,7 +74,7 @@ func run(o options, stderr io.Writer) error {
 			Warn: func(err error) {
 				log.Warn("send buffers are left to the kernel: a lost line is felt for longer", "hint", "raise sysctl net.core.wmem_max to 16777216, or give CAP_NET_ADMIN", "err", err)
 			},
-			Flows: d.server.engine.Flows, Leg: (*relay.Flow).Client,
+			Flows: d.server.engine.Flows, Started: d.server.engine.Started, Leg: (*relay.Flow).Client,
 			Sent:     func(_, down int64) int64 { return down },
 			Overhead: 1.25, // servers' data, many packets at a time
 		}).Run},

@@ -77,7 +77,7 @@ func run(o options, stderr io.Writer) error {
 	log.Info("started", "version", version, "concentrators", len(cfg.Concentrators), "lines", len(cfg.WANs))
 	err = daemon.Serve(ctx,
 		daemon.Task{Name: "lines", Run: lines.Run},
-		daemon.Task{Name: "health", Run: (&health.Watch{Log: log, Lines: lines, Targets: p.targets, Mark: ruleset.MarkOwn}).Run},
+		daemon.Task{Name: "health", Run: (&health.Watch{Log: log, Lines: lines, Targets: p.targets, Mark: ruleset.MarkOwn, Started: p.engine.Started}).Run},
 		daemon.Task{Name: "interception", Run: interception.run},
 		daemon.Task{Name: "facts", Run: d.followFacts},
 		daemon.Task{Name: "refusals", Run: func(ctx context.Context) error {
@@ -87,7 +87,7 @@ func run(o options, stderr io.Writer) error {
 			Warn: func(err error) {
 				log.Warn("send buffers are left to the kernel: a lost line is felt for longer", "hint", "raise sysctl net.core.wmem_max to 16777216, or give CAP_NET_ADMIN", "err", err)
 			},
-			Flows: p.engine.Flows, Leg: (*relay.Flow).Server,
+			Flows: p.engine.Flows, Started: p.engine.Started, Leg: (*relay.Flow).Server,
 			Sent:     func(up, _ int64) int64 { return up },
 			Overhead: 2.5, // LAN hosts' packets, one by one
 		}).Run},

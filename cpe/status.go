@@ -128,7 +128,7 @@ func (d *cpe) status() report {
 func (p *proxy) wanReports() []wanReport {
 	reports := []wanReport{}
 	seen := p.survey()
-	for _, w := range p.lines.WANs() {
+	for _, w := range p.lines.Sample() {
 		w = p.judge(w, seen[w.Name])
 		counters, rates := p.lines.Meter().Read(w.Name)
 		s := seen[w.Name]

@@ -34,6 +34,8 @@ type line struct {
 const (
 	// steady is the pace from which a sudden silence means something.
 	steady = 40
+	// nearlySteady is the pace from which it may soon be that.
+	nearlySteady = 10
 	// quiet is that silence: longer than the pauses of a sender that waits for
 	// its next round trip.
 	quiet = 150 * time.Millisecond
@@ -88,7 +90,7 @@ func (l *line) see(now time.Time, wan uplink.WAN, c uplink.Counters) {
 
 // busy tells whether a silence would be noticed only by looking often.
 func (l *line) busy() bool {
-	return l.present && (l.asking || l.pace >= steady || l.at.Sub(l.moving) < 2*time.Second)
+	return l.present && (l.asking || l.pace >= nearlySteady)
 }
 
 // due tells whether the line has to be asked now. others is when something last

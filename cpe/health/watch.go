@@ -29,6 +29,8 @@ type Watch struct {
 	// Targets returns the concentrators' addresses, the preferred one first.
 	Targets func() []netip.AddrPort
 	Mark    uint32
+	// Started returns a channel that is closed as soon as flows are carried.
+	Started func() <-chan struct{}
 
 	mu    sync.Mutex
 	lines map[string]*line
@@ -37,9 +39,11 @@ type Watch struct {
 
 const (
 	// busyTick is how often counters are read while something moves, idleTick
-	// while nothing does.
+	// while nothing does, and restTick while there are no flows either. Then
+	// the kernel's events are what tells of a carrier, within a second.
 	busyTick = 50 * time.Millisecond
 	idleTick = 500 * time.Millisecond
+	restTick = 10 * time.Second
 )
 
 // Run watches until ctx ends.
@@ -48,28 +52,36 @@ func (w *Watch) Run(ctx context.Context) error {
 	w.lines = make(map[string]*line)
 	timer := time.NewTimer(0)
 	defer timer.Stop()
+	var started <-chan struct{} // while at rest
 	for {
 		select {
 		case <-ctx.Done():
 			return nil
+		case <-started:
+			started = nil
 		case name := <-w.Lines.Suspects():
 			w.suspect(ctx, name)
 			continue
 		case <-timer.C:
 		}
-		timer.Reset(w.look(ctx))
+		again := w.look(ctx)
+		if again == restTick {
+			started = w.Started()
+		}
+		timer.Reset(again)
 	}
 }
 
 // look reads all counters, asks where that is due, and returns when to look
 // again.
 func (w *Watch) look(ctx context.Context) (again time.Duration) {
-	wans := w.Lines.WANs()
-	if w.Lines.Meter().Sample(wans) {
-		w.Lines.Poke() // a carrier has changed and the event is still under way
-		wans = w.Lines.WANs()
+	wans := w.Lines.Sample()
+	again = restTick
+	select {
+	case <-w.Started():
+		again = idleTick
+	default:
 	}
-	again = idleTick
 	now := time.Now()
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -77,8 +89,11 @@ func (w *Watch) look(ctx context.Context) (again time.Duration) {
 		l := w.line(wan)
 		counters, _ := w.Lines.Meter().Read(wan.Name)
 		l.see(now, wan, counters)
-		if l.busy() {
+		switch {
+		case l.busy():
 			again = busyTick
+		case !l.up && l.present: // it is asked often
+			again = min(again, idleTick)
 		}
 	}
 	for _, wan := range wans {

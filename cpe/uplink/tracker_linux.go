@@ -119,6 +119,15 @@ func (t *Tracker) Poke() {
 	}
 }
 
+// Sample reads the counters of all lines, which Meter then has, and returns
+// the lines as they are.
+func (t *Tracker) Sample() []WAN {
+	if t.meter.Sample(t.WANs()) {
+		t.Poke() // a carrier has changed and the event is still under way
+	}
+	return t.WANs()
+}
+
 // Run follows changes of links and addresses until ctx ends, then takes the
 // endpoints away.
 func (t *Tracker) Run(ctx context.Context) error {

@@ -23,6 +23,8 @@ type Tuner[F Flow] struct {
 	// Warn is told, once, why buffers cannot be sized.
 	Warn  func(error)
 	Flows func() []F
+	// Started returns a channel that is closed as soon as there is a flow.
+	Started func() <-chan struct{}
 	// Leg returns a flow's connection with subflows, and Sent how much of its
 	// bytes went out there.
 	Leg  func(F) syscall.Conn
@@ -35,8 +37,8 @@ type Tuner[F Flow] struct {
 
 const (
 	// every is how often flows are looked at while one is busy: a few round
-	// trips. Otherwise they are looked at rarely, so that an idle router
-	// sleeps.
+	// trips. Otherwise they are looked at rarely, and without any flow not at
+	// all, so that an idle router sleeps.
 	every  = 100 * time.Millisecond
 	rarely = time.Second
 	// much is what a flow sends between two looks to be worth a system call;
@@ -56,11 +58,19 @@ func (t *Tuner[F]) Run(ctx context.Context) error {
 		case <-next.C:
 		}
 		var busy bool
-		if sent, busy = t.look(sent); busy {
+		sent, busy = t.look(sent)
+		switch {
+		case busy:
 			next.Reset(every)
-		} else {
-			next.Reset(rarely)
+			continue
+		case len(sent) == 0:
+			select {
+			case <-ctx.Done():
+				return nil
+			case <-t.Started():
+			}
 		}
+		next.Reset(rarely)
 	}
 }
 

@@ -18,6 +18,7 @@ type Engine struct {
 	mu      sync.Mutex
 	loops   []*loop
 	drained chan struct{} // closed when active becomes 0; nil while nobody waits
+	started chan struct{} // closed when active is 0 no more; the same
 }
 
 // NewEngine returns an engine without flows.
@@ -70,6 +71,34 @@ func (e *Engine) empty() <-chan struct{} {
 		e.drained = nil
 	}
 	return done
+}
+
+// Started returns a channel that is closed as soon as there is a flow.
+func (e *Engine) Started() <-chan struct{} {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if e.started == nil {
+		e.started = make(chan struct{})
+	}
+	begun := e.started
+	if e.active.Load() > 0 {
+		close(begun)
+		e.started = nil
+	}
+	return begun
+}
+
+// begun books one more flow.
+func (e *Engine) begun() {
+	if e.active.Add(1) > 1 {
+		return
+	}
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if e.started != nil {
+		close(e.started)
+		e.started = nil
+	}
 }
 
 // ended books that a flow is gone.

@@ -64,7 +64,7 @@ func (e *Engine) Start(client, server *net.TCPConn, o Options) (*Flow, error) {
 		f.client.close()
 		return nil, err
 	}
-	e.active.Add(1)
+	e.begun()
 	if err := l.add(f); err != nil {
 		f.client.close()
 		f.server.close()
