@@ -14,7 +14,8 @@ import (
 )
 
 // modules are what the experiments need of a kernel that has it as modules.
-var modules = []string{"tun", "veth", "nf_tables", "nft_chain_nat", "nft_masq", "nft_ct"}
+var modules = []string{"tun", "veth", "nf_tables", "nft_chain_nat", "nft_masq", "nft_ct",
+	"nft_tproxy", "nft_socket", "nft_fib_inet", "nft_reject_inet"}
 
 // boot runs the experiments in a guest: boot [--time D] ROOT [FLAGS EXPERIMENT…],
 // where ROOT holds an unpacked kernel package of Debian.
