@@ -43,12 +43,20 @@ func (p *proxy) handle(ctx context.Context, lan *net.TCPConn) {
 
 	// 1 intercept
 	f.src, f.dst = intercept.Flow(lan)
+	if o := p.held.take(f.src, f.dst); o != nil {
+		p.letIn(f, o) // hold.go took the steps 2 to 5 before it was accepted
+		return
+	}
+	p.reach(ctx, f)
+}
 
+// reach takes the steps from 2 on.
+func (p *proxy) reach(ctx context.Context, f *flow) {
 	// 2 policy
 	s := p.settings.Load()
 	switch decision := s.policy.Decide(policy.Flow{Src: f.src, Dst: f.dst}); decision.Verdict {
 	case policy.Refuse:
-		p.refuse(f, decision.Reason)
+		p.refuse(f, ruleset.Reset, decision.Reason)
 		return
 	case policy.Relay:
 		f.mode = decision.Mode
@@ -67,10 +75,7 @@ func (p *proxy) handle(ctx context.Context, lan *net.TCPConn) {
 				case err == nil:
 					return
 				case errors.As(err, &server):
-					if server.said {
-						p.refusals.Add(f.dst, server.how)
-					}
-					p.refuse(f, err.Error())
+					p.turnDown(f, server)
 					return
 				default:
 					f.log.Debug("not through this concentrator", "concentrator", c.Name, "dst", f.dst, "reason", err)
@@ -82,7 +87,7 @@ func (p *proxy) handle(ctx context.Context, lan *net.TCPConn) {
 			tried, s = slices.Equal(next.concentrators, s.concentrators), next
 		}
 		if s.config.OnFailure == config.FailRefuse {
-			p.refuse(f, "no concentrator is usable and on_failure is refuse")
+			p.refuse(f, ruleset.Reset, "no concentrator is usable and on_failure is refuse")
 			return
 		}
 	}
@@ -91,12 +96,14 @@ func (p *proxy) handle(ctx context.Context, lan *net.TCPConn) {
 
 // flow is one LAN connection on its way through the steps.
 type flow struct {
-	lan      *net.TCPConn
+	lan      *net.TCPConn // nil while its SYN is held (hold.go)
 	src, dst netip.AddrPort
 	mode     config.Mode
 	first    *firstbytes.Buffer
 	started  time.Time
 	log      *logline.Logger
+
+	outcome outcome // of a held one
 }
 
 // serverError is the concentrator's word that the server itself cannot be
@@ -171,7 +178,7 @@ func (p *proxy) requestOn(ctx context.Context, c *concentrator, s *settings, f *
 		return nil, err
 	}
 	attempt.Nonce = nonce
-	if attempt.SynData {
+	if attempt.SynData && f.lan != nil {
 		if err := p.waitFirst(s, f); err != nil {
 			return nil, err
 		}
@@ -185,9 +192,11 @@ func (p *proxy) requestOn(ctx context.Context, c *concentrator, s *settings, f *
 		return up, nil
 	}
 	// While the handshake took its round trip, the LAN host has spoken.
-	if err := f.first.Take(f.lan); err != nil {
-		_ = mptcp.Reset(up)
-		return nil, serverError{error: err}
+	if f.lan != nil {
+		if err := f.first.Take(f.lan); err != nil {
+			_ = mptcp.Reset(up)
+			return nil, serverError{error: err}
+		}
 	}
 	attempt.Sent(f.first.With(request))
 	if _, err := up.Write(f.first.With(request)); err != nil {
@@ -200,9 +209,11 @@ func (p *proxy) requestOn(ctx context.Context, c *concentrator, s *settings, f *
 // requestWarm sends the request on a connection that was made in advance.
 // Should that fail, Answer repairs it.
 func (p *proxy) requestWarm(c *concentrator, s *settings, f *flow, attempt *upstream.Attempt) error {
-	if err := p.waitFirst(s, f); err != nil {
-		attempt.Abandon()
-		return err
+	if f.lan != nil {
+		if err := p.waitFirst(s, f); err != nil {
+			attempt.Abandon()
+			return err
+		}
 	}
 	var header [256]byte
 	request, nonce, err := c.AppendConnect(header[:0], f.dst)
@@ -249,6 +260,13 @@ func (p *proxy) answer(ctx context.Context, c *concentrator, f *flow, up *net.TC
 	isMPTCP := attempt.Learn(up)
 	if err := verdict(c, answer); err != nil {
 		return up, err
+	}
+	if f.lan == nil {
+		f.outcome = outcome{opened: &opened{up: up, rest: slices.Clone(rest), begin: func(lan *net.TCPConn) error {
+			f.lan = lan
+			return p.join(c, f, up, attempt, isMPTCP)
+		}}}
+		return up, nil
 	}
 	if _, err := f.lan.Write(rest); err != nil {
 		return up, serverError{error: err} // the LAN host is gone
@@ -327,34 +345,68 @@ func (p *proxy) goDirect(ctx context.Context, f *flow) {
 	server, err := direct.Dial(ctx, f.dst, ruleset.MarkOwn, p.lines.Devices(f.dst.Addr()))
 	if err != nil {
 		p.ranOut(err)
-		switch {
-		case errors.Is(err, unix.ECONNREFUSED):
-			p.refusals.Add(f.dst, ruleset.Reset)
-		case errors.Is(err, unix.EHOSTUNREACH), errors.Is(err, unix.ETIMEDOUT):
-			p.refusals.Add(f.dst, ruleset.Unreachable)
-		}
-		p.refuse(f, err.Error())
+		p.turnDown(f, saidDirectly(err))
 		return
 	}
-	if _, err := server.Write(f.first.Bytes()); err != nil {
+	if f.lan == nil {
+		f.outcome = outcome{opened: &opened{up: server, begin: func(lan *net.TCPConn) error {
+			f.lan = lan
+			return p.joinDirect(f, server)
+		}}}
+		return
+	}
+	_, err = server.Write(f.first.Bytes())
+	if err == nil {
+		err = p.joinDirect(f, server)
+	}
+	if err != nil {
+		p.ranOut(err)
 		_ = mptcp.Reset(server)
-		p.refuse(f, err.Error())
-		return
+		p.refuse(f, ruleset.Reset, err.Error())
 	}
+}
+
+// saidDirectly is what a failed connection attempt tells of the server.
+func saidDirectly(err error) serverError {
+	switch {
+	case errors.Is(err, unix.ECONNREFUSED):
+		return serverError{err, true, ruleset.Reset}
+	case errors.Is(err, unix.EHOSTUNREACH), errors.Is(err, unix.ETIMEDOUT):
+		return serverError{err, true, ruleset.Unreachable}
+	}
+	return serverError{error: err}
+}
+
+// joinDirect hands both connections to the relay.
+func (p *proxy) joinDirect(f *flow, server *net.TCPConn) error {
 	p.counters.direct.Add(1)
 	account := p.ledger.Account("direct")
 	account.Open()
 	listed := &flows.Flow{Host: f.src, Destination: f.dst, Started: f.started, Mode: flows.Direct}
-	if err := p.carry(listed, f.lan, server, func(_ *relay.Flow, r relay.Result) { account.Close(r.Up, r.Down) }); err != nil {
-		p.ranOut(err)
-		_ = mptcp.Reset(server)
-		p.refuse(f, err.Error())
-	}
+	return p.carry(listed, f.lan, server, func(_ *relay.Flow, r relay.Result) { account.Close(r.Up, r.Down) })
 }
 
-// refuse gives the LAN host a reset.
-func (p *proxy) refuse(f *flow, reason string) {
+// turnDown gives the LAN host the server's refusal. Who was accepted already
+// gets a reset, and sees the truth when it tries again.
+func (p *proxy) turnDown(f *flow, server serverError) {
+	switch {
+	case f.lan == nil && !server.said:
+		f.outcome = outcome{silent: true} // it tries again by itself
+		p.refuse(f, ruleset.Reset, server.Error())
+		return
+	case f.lan != nil && server.said:
+		p.refusals.Add(f.dst, server.how)
+	}
+	p.refuse(f, server.how, server.Error())
+}
+
+// refuse gives the LAN host a reset, or in answer to its SYN what how says.
+func (p *proxy) refuse(f *flow, how ruleset.Refusal, reason string) {
 	p.counters.refused.Add(1)
 	f.log.Debug("flow refused", "src", f.src, "dst", f.dst, "reason", reason)
+	if f.lan == nil {
+		f.outcome.how = how
+		return
+	}
 	_ = mptcp.Reset(f.lan)
 }

@@ -7,6 +7,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/tandem-mptcp/tandem/cpe/config"
 	"github.com/tandem-mptcp/tandem/cpe/intercept"
 	"github.com/tandem-mptcp/tandem/cpe/ruleset"
 	"github.com/tandem-mptcp/tandem/shared/daemon"
@@ -23,6 +24,10 @@ type interception struct {
 	inForce *settings
 	full    bool // no new connections are taken: max_flows is reached
 	nft     ruleset.NFT
+	hold    hold
+
+	setups context.Context // of connections being set up
+	cancel func()
 }
 
 // nftTime bounds one run of nft.
@@ -35,6 +40,7 @@ func newInterception(log *logline.Logger, p *proxy, first *settings) (*intercept
 		return nil, err
 	}
 	i := &interception{log: log, proxy: p, listeners: listeners}
+	i.setups, i.cancel = context.WithCancel(context.Background())
 	if err := i.apply(first); err != nil {
 		return nil, errors.Join(err, i.remove())
 	}
@@ -65,28 +71,34 @@ func (i *interception) install(s *settings, full bool) error {
 	if !families.IPv6 && i.inForce == nil {
 		i.log.Info("IPv6 is disabled on this router: IPv4 only")
 	}
-	mode := ruleset.Intercept
-	if full {
-		mode = ruleset.Drain
+	switch {
+	case full:
+		return i.nft.Apply(ctx, ruleset.Render(s.config, s.facts, ruleset.Drain))
+	case s.config.Accept == config.AcceptFaithful:
+		return i.installHold(ctx, s)
 	}
-	return i.nft.Apply(ctx, ruleset.Render(s.config, s.facts, mode))
+	err = i.nft.Apply(ctx, ruleset.Render(s.config, s.facts, ruleset.Intercept))
+	if err == nil {
+		i.hold.close()
+	}
+	return err
 }
 
 // run accepts until ctx ends, then takes the rules away, so that new
 // connections go direct from that moment on.
 func (i *interception) run(ctx context.Context) error {
 	var wg sync.WaitGroup
-	setups, cancel := context.WithCancel(context.Background())
-	defer cancel()
+	defer i.cancel()
 	for _, l := range i.listeners {
 		wg.Add(1)
-		go func() { defer wg.Done(); i.proxy.accept(setups, l) }()
+		go func() { defer wg.Done(); i.proxy.accept(i.setups, l) }()
 	}
 	i.watchLoad(ctx)
 	err := i.remove()
-	cancel()
+	i.cancel()
 	wg.Wait()
 	i.proxy.pending.Wait()
+	i.proxy.held.clear()
 	return err
 }
 
@@ -139,6 +151,7 @@ func (i *interception) remove() error {
 	ctx, cancel := context.WithTimeout(context.Background(), nftTime)
 	defer cancel()
 	err := errors.Join(i.nft.Remove(ctx), ruleset.RemoveRouting())
+	i.hold.close()
 	for _, l := range i.listeners {
 		l.Close()
 	}

@@ -34,6 +34,7 @@ type proxy struct {
 	pending  sync.WaitGroup
 	refusals *ruleset.Refusals
 	ports    firstbytes.Ports
+	held     heldFlows
 	counters struct {
 		accepted, relayed, mptcp, direct, refused, setups atomic.Int64
 	}
@@ -107,7 +108,9 @@ func (p *proxy) shortLately() bool {
 }
 
 // load is the number of connections held, those being set up included.
-func (p *proxy) load() int { return p.engine.Active() + int(p.counters.setups.Load()) }
+func (p *proxy) load() int {
+	return p.engine.Active() + int(p.counters.setups.Load()) + p.held.standing()
+}
 
 // bookLines books a flow's bytes under the lines that carried them.
 func (p *proxy) bookLines(up syscall.Conn, attempt *upstream.Attempt, r relay.Result) {

@@ -20,6 +20,7 @@ type report struct {
 	Concentrators []concentratorReport `json:"concentrators"`
 	WANs          []wanReport          `json:"wans"`
 	Flows         flowsReport          `json:"flows"`
+	Accept        string               `json:"accept"` // early or faithful, as it is in force
 	Accounts      []account.Totals     `json:"accounts"`
 }
 
@@ -99,6 +100,7 @@ func (d *cpe) status() report {
 			Open: d.proxy.load(), Accepted: c.accepted.Load(), Relayed: c.relayed.Load(),
 			MPTCP: c.mptcp.Load(), Direct: c.direct.Load(), Refused: c.refused.Load(),
 		},
+		Accept:   d.interception.accepts(),
 		Accounts: d.proxy.ledger.Totals(),
 	}
 	active := false

@@ -16,6 +16,7 @@ type Config struct {
 	Enabled          bool           // false: run nothing, touch nothing
 	LAN              []string       // devices whose hosts are served
 	Mode             Mode           // how lines are chosen for a flow, unless a rule says otherwise
+	Accept           Accept         // when a LAN host's connection is accepted
 	FirstByte        FirstByte      // how a request reaches a concentrator
 	WarmMin, WarmMax int            // connections kept ready for flows to come, of each concentrator
 	FirstDataWait    time.Duration  // wait for a LAN host's first bytes
@@ -34,6 +35,15 @@ type Config struct {
 	Rules            []Rule         // what becomes of the rest; the first that matches decides
 	QUIC             QUIC           // of LAN hosts, where no rule matches
 }
+
+// Accept says when a LAN host's connection is accepted.
+type Accept uint8
+
+// The values of option accept.
+const (
+	AcceptEarly    Accept = iota // at once: its first bytes travel with the request
+	AcceptFaithful               // when its server has accepted, as without a proxy
+)
 
 // FirstByte says how a request travels to a concentrator.
 type FirstByte uint8

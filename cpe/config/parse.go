@@ -28,6 +28,7 @@ func (r *rawMain) apply(f *faults, c *Config) {
 	take(f, &c.Enabled, r.enabled, parseBool)
 	takeList(f, &c.LAN, r.lan, parseDevice)
 	take(f, &c.Mode, r.mode, parseMode)
+	take(f, &c.Accept, r.accept, choice(map[string]Accept{"early": AcceptEarly, "faithful": AcceptFaithful}))
 	r.applyFirstByte(f, c)
 	take(f, &c.FirstDataWait, r.firstDataWait, milliseconds(0, maxFirstDataWait))
 	takeList(f, &c.ServerFirstPorts, r.serverFirstPort, parsePort)

@@ -46,12 +46,12 @@ type rawSection interface {
 
 type rawMain struct {
 	header
-	enabled, mode, firstByte, warmMin, warmMax, synData *value
-	firstDataWait, onFailure, port                      *value
-	connectTimeout, maxFlows, logLevel, control         *value
-	lan, serverFirstPort                                []value
-	memoryLimit, gcPercent                              *value // read by the init script
-	quic                                                *value
+	enabled, mode, accept, firstByte, warmMin, warmMax, synData *value
+	firstDataWait, onFailure, port                              *value
+	connectTimeout, maxFlows, logLevel, control                 *value
+	lan, serverFirstPort                                        []value
+	memoryLimit, gcPercent                                      *value // read by the init script
+	quic                                                        *value
 }
 
 func (r *rawMain) fields() map[string]any {
@@ -59,6 +59,7 @@ func (r *rawMain) fields() map[string]any {
 		"enabled":           &r.enabled,
 		"lan":               &r.lan,
 		"mode":              &r.mode,
+		"accept":            &r.accept,
 		"first_byte":        &r.firstByte,
 		"warm_min":          &r.warmMin,
 		"warm_max":          &r.warmMax,

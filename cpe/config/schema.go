@@ -50,6 +50,7 @@ func Describe() Schema {
 			"enabled":           one(kindBool, d.Enabled),
 			"lan":               list(kindDevice, d.LAN).upTo(maxDeviceName),
 			"mode":              choose(d.Mode.String(), modeNames[:]...),
+			"accept":            choose("early", "early", "faithful"),
 			"first_byte":        choose("auto", "auto", "warm", "syn", "plain"),
 			"warm_min":          amount(0, maxWarm, d.WarmMin),
 			"warm_max":          amount(0, maxWarm, d.WarmMax),

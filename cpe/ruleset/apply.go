@@ -10,6 +10,8 @@ import (
 	"regexp"
 	"strconv"
 	"strings"
+
+	"github.com/tandem-mptcp/tandem/cpe/nfnetlink"
 )
 
 // ErrNoNFT says that the nft program is missing.
@@ -27,6 +29,10 @@ func (n NFT) Apply(ctx context.Context, text string) error {
 	_, err := n.run(ctx, text, "-f", "-")
 	return err
 }
+
+// AddQueueRule completes what Render made for HoldByRule, on kernels whose
+// nftables have no queue.
+func AddQueueRule(port uint16) error { return nfnetlink.AddXTQueue("tandem", queueChain, port) }
 
 // Remove deletes the table. That there is none is no error. ("destroy" would
 // say the same, but nft before 1.0.7 does not know it.)

@@ -17,6 +17,11 @@
 //	    ▼
 //	mark ──▶ routing table 5125: local, to the socket
 //
+// With accept=faithful SYNs take a chain more, before these (hold.go): what no
+// bypass set matches goes into a queue, and comes back with the daemon's mark,
+// or with none when nobody listens there. Then only a marked SYN gets to
+// tproxy.
+//
 // So with the daemon gone, however it went, the LAN is routed as if there were
 // no Tandem.
 //

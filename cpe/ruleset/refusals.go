@@ -92,14 +92,18 @@ func renderRefusals(batch []refused) string {
 func refusalRules() string {
 	var b strings.Builder
 	for _, ip := range families() {
-		unreachable := "icmp type host-unreachable"
-		if ip.number == "6" {
-			unreachable = "icmpv6 type addr-unreachable"
-		}
 		fmt.Fprintf(&b, "\t\t%s daddr . tcp dport @refused%s counter name refused reject with tcp reset\n", ip.keyword, ip.number)
-		fmt.Fprintf(&b, "\t\t%s daddr . tcp dport @unreachable%s counter name refused reject with %s\n", ip.keyword, ip.number, unreachable)
+		fmt.Fprintf(&b, "\t\t%s daddr . tcp dport @unreachable%s counter name refused reject with %s\n", ip.keyword, ip.number, unreachable(ip))
 	}
 	return b.String()
+}
+
+// unreachable is what connect() sees as EHOSTUNREACH.
+func unreachable(ip family) string {
+	if ip.number == "6" {
+		return "icmpv6 type addr-unreachable"
+	}
+	return "icmp type host-unreachable"
 }
 
 // writeRefusalSets writes the sets that Refusals fills. A reload empties them.

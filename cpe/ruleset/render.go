@@ -20,8 +20,10 @@ type Mode uint8
 
 // The modes.
 const (
-	Intercept Mode = iota // hand new connections to the listener
-	Drain                 // serve accepted connections only; new ones are routed
+	Intercept  Mode = iota // hand new connections to the listener
+	Drain                  // serve accepted connections only; new ones are routed
+	Hold                   // ask the program at queue number c.Port first
+	HoldByRule             // the same; the caller adds the rule that queues (AddQueueRule)
 )
 
 // Render returns the text of table inet tandem, to be applied with NFT.Apply.
@@ -39,19 +41,27 @@ func Render(c *config.Config, f policy.Facts, mode Mode) string {
 		fmt.Fprintf(&b, "\tchain datagram {\n%s\t}\n\n", datagram)
 		datagram = "\t\tmeta l4proto udp goto datagram\n"
 	}
+	first := "opening"
+	if mode == Hold || mode == HoldByRule {
+		b.WriteString(holdChains(c.Port))
+		first = "decided"
+	}
 	fmt.Fprintf(&b, `	chain prerouting {
 		type filter hook prerouting priority mangle; policy accept;
 		iifname != @lan return
 %s		meta l4proto != tcp return
-		tcp flags & (fin | syn | rst | ack) == syn goto opening
+		tcp flags & (fin | syn | rst | ack) == syn goto %s
 		socket wildcard 1 return
 		socket transparent 1 %s accept
 	}
 
-`, datagram, setMark)
+`, datagram, first, setMark)
 	b.WriteString("\tchain relay {\n")
-	if mode == Intercept {
+	switch mode {
+	case Intercept:
 		b.WriteString(relayRules(c.Port))
+	case Hold, HoldByRule:
+		b.WriteString(queueRules(c.Port, mode))
 	}
 	fmt.Fprintf(&b, "\t}\n\n\tchain opening {\n%s\t}\n\n", openingRules(c))
 	// The listener takes connections to any address, so it must not be called
@@ -111,16 +121,20 @@ func exemptions(proto string) []string {
 	return append(matches, "fib daddr type { local, broadcast, anycast, multicast }")
 }
 
-// relayRules hand a SYN to the listener. The mark stands after tproxy in its
-// rule: with the listener gone the rule ends at tproxy, unmarked.
+// relayRules hand a SYN to the listener.
 func relayRules(port uint16) string {
 	var b strings.Builder
 	b.WriteString(refusalRules())
 	for _, ip := range families() {
-		fmt.Fprintf(&b, "\t\tmeta nfproto ipv%s meta l4proto tcp tproxy %s to :%d %s counter name intercepted accept\n",
-			ip.number, ip.keyword, port, setMark)
+		fmt.Fprintf(&b, "\t\tmeta nfproto ipv%s %s\n", ip.number, tproxy(ip, port))
 	}
 	return b.String()
+}
+
+// tproxy hands to the listener. The mark stands after tproxy in its rule: with
+// the listener gone the rule ends at tproxy, unmarked.
+func tproxy(ip family, port uint16) string {
+	return fmt.Sprintf("meta l4proto tcp tproxy %s to :%d %s counter name intercepted accept", ip.keyword, port, setMark)
 }
 
 // family is how nft names an IP version.

@@ -5,6 +5,7 @@ import (
 	"net"
 	"net/netip"
 	"os"
+	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -56,6 +57,7 @@ func renderings(t *testing.T) map[string]string {
 	return map[string]string{
 		"full":    Render(full, facts, Intercept),
 		"drain":   Render(full, facts, Drain),
+		"hold":    Render(full, facts, HoldByRule),
 		"default": Render(&empty, policy.Facts{}, Intercept),
 		"nolan":   Render(&none, policy.Facts{}, Intercept),
 		"port":    Render(&other, policy.Facts{}, Intercept),
@@ -78,6 +80,16 @@ func TestRender(t *testing.T) {
 		if diff := cmp.Diff(string(want), got); diff != "" {
 			t.Errorf("%s (-want +got):\n%s", file, diff)
 		}
+	}
+}
+
+// The rule that queues stands where HoldByRule leaves its place.
+func TestRenderQueue(t *testing.T) {
+	full, facts := fullConfig(t)
+	const before, queue = "\t\tmeta mark set meta mark & 0xcfffffff\n", "\t\tqueue flags bypass to 5125\n"
+	want := strings.Replace(Render(full, facts, HoldByRule), before, before+queue, 1)
+	if diff := cmp.Diff(want, Render(full, facts, Hold)); diff != "" || !strings.Contains(want, queue) {
+		t.Errorf("(-want +got):\n%s", diff)
 	}
 }
 

@@ -28,7 +28,8 @@ type Status struct {
 		} `json:"syn_data"`
 		Warm *Warm `json:"warm"`
 	} `json:"concentrators"`
-	Flows Flows `json:"flows"`
+	Flows  Flows  `json:"flows"`
+	Accept string `json:"accept"`
 }
 
 // Flows counts the CPE's flows.

@@ -15,6 +15,7 @@ const fields = {
 	tandem: () => [
 		[ 'lan', _('LAN devices'), _('Devices whose hosts are served.') ],
 		[ 'on_failure', _('When no concentrator answers'), _('direct: connect without Tandem. refuse: end the connection.') ],
+		[ 'accept', _('Accept connections'), _('early: at once. faithful: when the server has, so that programs see its refusals.') ],
 		[ 'first_byte', _('First bytes'), _('How a request reaches the concentrator: auto is best where nothing is wrong.') ],
 		[ 'first_data_wait', _('Wait for the first bytes'), _('Milliseconds that a host gets to speak, where the request travels in the first packet.') ],
 		[ 'server_first_port', _('Ports where the server speaks first'), _('No such wait there.') ],
