@@ -70,6 +70,26 @@ func TestPace(t *testing.T) {
 
 // TestPaceLearnsForgetfulness: something on the way forgets idle connections
 // after 30 s; their life goes below that, and up again when it can.
+// Flows that come after a lull are not disturbed by openings; those of a busy
+// time wait for nothing.
+func TestPaceRespite(t *testing.T) {
+	now := time.Unix(1e9, 0)
+	p := newPace()
+	p.arrive(now)
+	for _, after := range []time.Duration{0, 60 * time.Millisecond, 250 * time.Millisecond} {
+		p.arrive(now.Add(after))
+	}
+	if at, ok := p.next(0); !ok || !at.Equal(now.Add(respite)) {
+		t.Errorf("next at %v, %v, want after %s", at.Sub(now), ok, respite)
+	}
+	busy := now.Add(lull)
+	p.last = busy
+	p.arrive(busy)
+	if at, ok := p.next(0); !ok || !at.Equal(busy.Add(gap)) {
+		t.Errorf("amid flows: next at %v, %v, want after %s", at.Sub(busy), ok, gap)
+	}
+}
+
 func TestPaceLearnsForgetfulness(t *testing.T) {
 	p := newPace()
 	p.stale(8 * time.Minute)

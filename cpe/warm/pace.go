@@ -8,6 +8,12 @@ const (
 	pauseFirst = time.Second
 	pauseMost  = time.Minute
 
+	// respite is how long flows that come after a lull have router and line
+	// to themselves: those of a page that find no connection ready are dialled
+	// in that time. There is more than enough until the reader goes on.
+	respite = 300 * time.Millisecond
+	lull    = time.Second
+
 	lifeMost  = 10 * time.Minute
 	lifeLeast = 20 * time.Second
 )
@@ -18,6 +24,8 @@ type pace struct {
 	last  time.Time     // an opening began
 	pause time.Duration // after the next setback
 	again time.Time     // not before
+	flow  time.Time     // the last one came
+	held  time.Time     // nor before this, for flows' sake
 
 	limit   int // less than the configured one while the concentrator is short of room
 	relaxed time.Time
@@ -36,7 +44,18 @@ func (p *pace) next(n int) (at time.Time, ok bool) {
 	if p.again.After(at) {
 		at = p.again
 	}
+	if p.held.After(at) {
+		at = p.held
+	}
 	return at, true
+}
+
+// arrive books a flow.
+func (p *pace) arrive(now time.Time) {
+	if now.Sub(p.flow) > lull {
+		p.held = now.Add(respite)
+	}
+	p.flow = now
 }
 
 // setback is a connection that could not be made, or that the concentrator

@@ -126,6 +126,7 @@ func (p *Pool) Take() *Conn {
 	p.mu.Lock()
 	now := p.Now()
 	p.demand.arrive(now)
+	p.pace.arrive(now)
 	var found *Conn
 	var drop []*Conn
 	for found == nil && len(p.ready) > 0 {
