@@ -36,6 +36,7 @@ func experiments() []experiment {
 	return []experiment{
 		{"stall", "an answer written before the third ACK of a handshake with SYN data", stall},
 		{"overrun", "bulk over two subflows after SYN data", overrun},
+		{"recipe", "the same as Tandem does it, beside no SYN data", recipe},
 		{"lockup", "out-of-order data fills the receive buffer", lockup},
 	}
 }

@@ -22,22 +22,36 @@ const bigBuffer = 8 << 20
 // the client's stack acknowledged and threw away is counted by
 // MPTcpExtNoDSSInWindow.
 func overrun(ctx context.Context, b *bench) error {
-	type variant struct {
-		name  string
-		rules bool // tandem-cpe's own nftables rules, which rewrite the window of its SYNs
-		way
-		goodput []float64 // bit/s
-		drops   int64
-		joined  int
-	}
-	variants := []*variant{
+	return b.compare(ctx, []*variant{
 		{name: "no SYN data, kernel's buffer", way: way{gate: true}},
 		{name: "SYN data, kernel's buffer", way: way{synData: true, gate: true}},
 		{name: "SYN data, kernel's buffer, Tandem's rules", rules: true, way: way{synData: true, gate: true}},
 		{name: "no SYN data, 8 MiB", way: way{gate: true, buffer: bigBuffer}},
 		{name: "SYN data, 8 MiB", way: way{synData: true, gate: true, buffer: bigBuffer}},
 		{name: "SYN data, 8 MiB, Tandem's rules", rules: true, way: way{synData: true, gate: true, buffer: bigBuffer}},
-	}
+	})
+}
+
+// recipe is what both daemons do, with data in the SYN and without.
+func recipe(ctx context.Context, b *bench) error {
+	return b.compare(ctx, []*variant{
+		{name: "no SYN data", rules: true, way: way{gate: true, buffer: bigBuffer}},
+		{name: "SYN data", rules: true, way: way{synData: true, gate: true, buffer: bigBuffer}},
+	})
+}
+
+// variant is a way to transfer, and what came of it.
+type variant struct {
+	name  string
+	rules bool // tandem-cpe's own nftables rules, which rewrite the window of its SYNs
+	way
+	goodput []float64 // bit/s
+	drops   int64
+	joined  int
+}
+
+// compare transfers in each way, interleaved.
+func (b *bench) compare(ctx context.Context, variants []*variant) error {
 	for range b.rounds {
 		for _, v := range variants {
 			if err := b.setRules(ctx, v.rules); err != nil {
