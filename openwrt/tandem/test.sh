@@ -186,12 +186,15 @@ esac
 EOC
 chmod +x "$T/bin/uci"
 printf '#!/bin/sh\nexit 1\n' > "$T/bin/nft"
-chmod +x "$T/bin/nft"
+printf '#!/bin/sh\necho "killall $*" >> "$LOG"\n' > "$T/bin/killall"
+chmod +x "$T/bin/nft" "$T/bin/killall"
+: > "$T/log"
 sed "s#/etc/#$T/etc/#g; s#/proc/#$T/none/#g" "$here/files/tandem.defaults" > "$T/defaults"
 mkdir -p "$T/etc/config"
 export STATE="$T/state"
 PATH="$T/bin:$PATH" sh "$T/defaults" && cp "$STATE" "$T/once" && PATH="$T/bin:$PATH" sh "$T/defaults"
 cmp -s "$STATE" "$T/once" && grep -q enabled=0 "$STATE" && passed=$((passed + 1)) || { failed=$((failed + 1)); echo "FAIL: $name"; }
+has "killall -HUP ubusd"
 
 name="hotplug only pokes"
 printf '#!/bin/sh\necho "ubus $*" >> "$LOG"\n' > "$T/bin/ubus"
