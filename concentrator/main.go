@@ -4,7 +4,6 @@
 package main
 
 import (
-	"flag"
 	"fmt"
 	"io"
 	"os"
@@ -62,11 +61,12 @@ func command(args []string, stdout, stderr io.Writer) int {
 	}
 	return cli.Program{
 		Name: "tandem-concentrator", Version: version, Usage: usage,
-		Flags: func(fs *flag.FlagSet) {
-			fs.StringVar(&o.configFile, "config", config.DefaultPath, "")
-			fs.StringVar(&o.controlPath, "control", "", "")
-			fs.BoolVar(&o.json, "json", false, "")
-			fs.StringVar(&o.at, "at", "", "")
+		Flags: func(f *cli.Flags) {
+			o.configFile = config.DefaultPath
+			f.String("config", &o.configFile)
+			f.String("control", &o.controlPath)
+			f.Switch("json", &o.json)
+			f.String("at", &o.at)
 		},
 		Operand: map[string]*string{"validate": &o.configFile, "--validate": &o.configFile, "who": &o.external},
 		Command: map[string]func() error{

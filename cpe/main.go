@@ -4,7 +4,6 @@
 package main
 
 import (
-	"flag"
 	"fmt"
 	"io"
 	"os"
@@ -68,11 +67,11 @@ func command(args []string, stdout, stderr io.Writer) int {
 	line := "-"
 	return cli.Program{
 		Name: "tandem-cpe", Version: version, Usage: usage,
-		Flags: func(fs *flag.FlagSet) {
-			o.folders(fs)
-			fs.BoolVar(&o.json, "json", false, "")
-			fs.StringVar(&o.name, "name", "", "")
-			fs.BoolVar(&o.check, "check", false, "")
+		Flags: func(f *cli.Flags) {
+			o.folders(f)
+			f.Switch("json", &o.json)
+			f.String("name", &o.name)
+			f.Switch("check", &o.check)
 		},
 		Command: map[string]func() error{
 			"join":     func() error { return join(o, line, os.Stdin, stdout) },
@@ -89,10 +88,11 @@ func command(args []string, stdout, stderr io.Writer) int {
 }
 
 // folders declares the flags that say where things are.
-func (o *options) folders(fs *flag.FlagSet) {
-	fs.StringVar(&o.configDir, "config", config.DefaultDir, "")
-	fs.StringVar(&o.keysDir, "keys", string(keys.DefaultFolder), "")
-	fs.StringVar(&o.controlPath, "control", "", "")
+func (o *options) folders(f *cli.Flags) {
+	o.configDir, o.keysDir = config.DefaultDir, string(keys.DefaultFolder)
+	f.String("config", &o.configDir)
+	f.String("keys", &o.keysDir)
+	f.String("control", &o.controlPath)
 }
 
 // load reads the configuration and the keys that it names.

@@ -3,11 +3,9 @@ package main
 import (
 	"context"
 	"errors"
-	"flag"
 	"fmt"
 	"io"
 	"os"
-	"os/exec"
 	"slices"
 	"sort"
 	"strings"
@@ -17,6 +15,7 @@ import (
 	"github.com/tandem-mptcp/tandem/shared/cli"
 	"github.com/tandem-mptcp/tandem/shared/control"
 	"github.com/tandem-mptcp/tandem/shared/pairing"
+	"github.com/tandem-mptcp/tandem/shared/program"
 	"github.com/tandem-mptcp/tandem/shared/smalljson"
 )
 
@@ -83,14 +82,13 @@ const maxRPCArgs = 64 << 10
 // the method, then flags.
 func rpcd(args []string, stdin io.Reader, stdout, stderr io.Writer) int {
 	var o options
-	fs := flag.NewFlagSet("rpcd", flag.ContinueOnError)
-	fs.SetOutput(io.Discard)
-	o.folders(fs)
+	var flags cli.Flags
+	o.folders(&flags)
 	words := slices.IndexFunc(args, func(a string) bool { return strings.HasPrefix(a, "-") })
 	if words < 0 {
 		words = len(args)
 	}
-	if err := fs.Parse(args[words:]); err != nil || fs.NArg() > 0 {
+	if rest, err := flags.Parse(args[words:]); err != nil || len(rest) > 0 {
 		args = nil
 	}
 	args = args[:min(words, len(args))]
@@ -178,7 +176,7 @@ func (o options) rpc(method string, stdin io.Reader) (any, error) {
 func tellProcd() {
 	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
 	defer cancel()
-	_ = exec.CommandContext(ctx, "reload_config").Run()
+	_, _, _ = program.Run(ctx, "", "reload_config")
 }
 
 // verdict says what the daemon makes of the configuration that is saved.

@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"strconv"
 	"strings"
@@ -53,14 +52,19 @@ func (o options) startCheck() error {
 	if err != nil {
 		return err
 	}
-	c := exec.Command(self, append([]string{"rpcd", checking}, o.flags()...)...)
-	c.Stdout, c.Stderr = output, output
-	c.ExtraFiles = []*os.File{lock} // the lock goes on with it
-	c.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
-	if err := c.Start(); err != nil {
+	nothing, err := os.Open(os.DevNull)
+	if err != nil {
+		return err
+	}
+	defer nothing.Close()
+	p, err := os.StartProcess(self, append([]string{self, "rpcd", checking}, o.flags()...), &os.ProcAttr{
+		Files: []*os.File{nothing, output, output, lock}, // the lock goes on with it
+		Sys:   &syscall.SysProcAttr{Setsid: true},
+	})
+	if err != nil {
 		return fmt.Errorf("start the check: %w", err)
 	}
-	return c.Process.Release()
+	return p.Release()
 }
 
 func (o options) flags() []string {
@@ -85,10 +89,16 @@ func (o options) runCheck() int {
 	if err != nil {
 		return cli.Failed
 	}
-	c := exec.Command(self, append([]string{"check", "--json"}, o.flags()...)...)
-	c.Stdout, c.Stderr = os.Stdout, os.Stderr
-	_ = c.Run() // the status says it
-	if err := os.WriteFile(o.checkFile("exit"), []byte(strconv.Itoa(c.ProcessState.ExitCode())), 0o600); err != nil {
+	p, err := os.StartProcess(self, append([]string{self, "check", "--json"}, o.flags()...),
+		&os.ProcAttr{Files: []*os.File{os.Stdin, os.Stdout, os.Stderr}})
+	if err != nil {
+		return cli.Failed
+	}
+	state, err := p.Wait()
+	if err != nil {
+		return cli.Failed
+	}
+	if err := os.WriteFile(o.checkFile("exit"), []byte(strconv.Itoa(state.ExitCode())), 0o600); err != nil {
 		return cli.Failed
 	}
 	return cli.Done

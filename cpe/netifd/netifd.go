@@ -6,13 +6,12 @@ package netifd
 
 import (
 	"context"
-	"errors"
 	"fmt"
-	"os/exec"
 	"strings"
 	"time"
 
 	"github.com/tandem-mptcp/tandem/cpe/config"
+	"github.com/tandem-mptcp/tandem/shared/program"
 	"github.com/tandem-mptcp/tandem/shared/smalljson"
 )
 
@@ -73,16 +72,11 @@ func read(ctx context.Context, ask Ask) (*dump, error) {
 	return d, smalljson.Unmarshal(text, d)
 }
 
-// UBus asks by OpenWrt's own program. In procd's jail there is no PATH.
+// UBus asks by OpenWrt's own program.
 func UBus(ctx context.Context) ([]byte, error) {
-	program := "ubus"
-	if _, err := exec.LookPath(program); err != nil {
-		program = "/bin/ubus"
+	text, complaints, err := program.Run(ctx, "", "ubus", "-S", "call", "network.interface", "dump")
+	if err != nil && complaints != "" {
+		return nil, fmt.Errorf("ubus: %s", strings.TrimSpace(complaints))
 	}
-	text, err := exec.CommandContext(ctx, program, "-S", "call", "network.interface", "dump").Output()
-	var failed *exec.ExitError
-	if errors.As(err, &failed) && len(failed.Stderr) > 0 {
-		return nil, fmt.Errorf("ubus: %s", strings.TrimSpace(string(failed.Stderr)))
-	}
-	return text, err
+	return []byte(text), err
 }

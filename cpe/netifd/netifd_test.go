@@ -52,11 +52,3 @@ func TestResolveFails(t *testing.T) {
 		}
 	}
 }
-
-// procd's jail has no PATH: ubus is looked for where OpenWrt has it.
-func TestUBusWithoutPath(t *testing.T) {
-	t.Setenv("PATH", "")
-	if _, err := UBus(t.Context()); err != nil && !strings.Contains(err.Error(), "/bin/ubus") {
-		t.Errorf("got %v", err)
-	}
-}

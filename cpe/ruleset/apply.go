@@ -1,17 +1,16 @@
 package ruleset
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
 	"io/fs"
-	"os/exec"
 	"regexp"
 	"strconv"
 	"strings"
 
 	"github.com/tandem-mptcp/tandem/cpe/nfnetlink"
+	"github.com/tandem-mptcp/tandem/shared/program"
 )
 
 // ErrNoNFT says that the nft program is missing.
@@ -19,7 +18,7 @@ var ErrNoNFT = errors.New("nft program not found: install nftables")
 
 // NFT runs the nft program. The zero value finds it by itself.
 type NFT struct {
-	Program string // path; "" looks in PATH, then in /usr/sbin
+	Program string // path; "" looks where programs are, see program.Find
 }
 
 // Apply installs text, which Render made, in place of what was there: in one
@@ -78,27 +77,20 @@ func parseCounters(text string) Counters {
 }
 
 func (n NFT) run(ctx context.Context, input string, args ...string) (string, error) {
-	program := n.Program
-	if program == "" {
-		program = "nft"
-		if _, err := exec.LookPath(program); err != nil {
-			program = "/usr/sbin/nft"
-		}
+	path := n.Program
+	if path == "" {
+		path = "nft"
 	}
-	cmd := exec.CommandContext(ctx, program, args...)
-	cmd.Stdin = strings.NewReader(input)
-	var out, errOut bytes.Buffer
-	cmd.Stdout, cmd.Stderr = &out, &errOut
-	err := cmd.Run()
+	out, complaints, err := program.Run(ctx, input, path, args...)
 	switch {
 	case err == nil:
-		return out.String(), nil
-	case errors.Is(err, fs.ErrNotExist), errors.Is(err, exec.ErrNotFound):
+		return out, nil
+	case errors.Is(err, fs.ErrNotExist):
 		return "", ErrNoNFT
 	case ctx.Err() != nil:
 		return "", fmt.Errorf("nft: %w", ctx.Err())
 	}
-	return "", fmt.Errorf("nft: %w: %s", err, firstLines(errOut.String()))
+	return "", fmt.Errorf("nft: %w: %s", err, firstLines(complaints))
 }
 
 // firstLines keeps an error readable: nft repeats whole sets in its messages.

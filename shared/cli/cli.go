@@ -4,7 +4,6 @@ package cli
 
 import (
 	"errors"
-	"flag"
 	"fmt"
 	"io"
 	"strings"
@@ -25,7 +24,7 @@ type Program struct {
 	Name    string
 	Version string
 	Usage   string                  // text of help
-	Flags   func(*flag.FlagSet)     // declares the flags, which all commands take
+	Flags   func(*Flags)            // declares the flags, which all commands take
 	Command map[string]func() error // by name; run after the flags are parsed
 	// Operand says where the one operand goes that a command may have, before or
 	// behind its flags. Commands that are not in it take none.
@@ -39,19 +38,19 @@ func (p Program) Run(args []string, stdout, stderr io.Writer) int {
 	if len(args) > 0 {
 		name, args = args[0], args[1:]
 	}
-	fs := flag.NewFlagSet(name, flag.ContinueOnError)
-	fs.SetOutput(io.Discard)
-	p.Flags(fs)
+	var flags Flags
+	p.Flags(&flags)
 	var operands []string
 	for more := true; more; {
-		if err := fs.Parse(args); errors.Is(err, flag.ErrHelp) {
+		rest, err := flags.Parse(args)
+		if errors.Is(err, ErrHelp) {
 			name = "help"
 			break
 		} else if err != nil {
 			return p.misused(stderr, name, clip(err.Error()))
 		}
-		if more = fs.NArg() > 0; more {
-			operands, args = append(operands, fs.Arg(0)), fs.Args()[1:]
+		if more = len(rest) > 0; more {
+			operands, args = append(operands, rest[0]), rest[1:]
 		}
 	}
 	if to := p.Operand[name]; to != nil && len(operands) > 0 {

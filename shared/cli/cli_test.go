@@ -3,7 +3,6 @@ package cli
 import (
 	"bytes"
 	"errors"
-	"flag"
 	"fmt"
 	"strings"
 	"testing"
@@ -15,7 +14,7 @@ func TestRun(t *testing.T) {
 	var config, operand string
 	p := Program{
 		Name: "prog", Version: "1.2", Usage: "usage: prog\n",
-		Flags: func(fs *flag.FlagSet) { fs.StringVar(&config, "config", "default", "") },
+		Flags: func(f *Flags) { config = "default"; f.String("config", &config) },
 		Command: map[string]func() error{
 			"good": func() error { return nil },
 			"take": func() error { return nil },
