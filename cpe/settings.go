@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"reflect"
 	"slices"
 	"sync"
 	"time"
@@ -126,7 +125,7 @@ func (s *settings) find(c config.Concentrator, key credential.Key, cfg *config.C
 		return nil
 	}
 	for _, have := range s.concentrators {
-		if reflect.DeepEqual(have.from, c) && have.key.Equal(key) && have.timeout == cfg.ConnectTimeout &&
+		if have.from.Equal(c) && have.key.Equal(key) && have.timeout == cfg.ConnectTimeout &&
 			have.mode == cfg.Mode && have.ready == readinessOf(cfg) {
 			return have
 		}

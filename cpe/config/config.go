@@ -1,6 +1,7 @@
 package config
 
 import (
+	"bytes"
 	"net"
 	"net/netip"
 	"slices"
@@ -79,6 +80,12 @@ type Concentrator struct {
 	// Key names the key that this router proves itself with; zero if none. The
 	// secret is in a file of that name, see package keys.
 	Key credential.KeyID
+}
+
+// Equal says whether c and o are the same.
+func (c Concentrator) Equal(o Concentrator) bool {
+	return c.Name == o.Name && slices.Equal(c.Addresses, o.Addresses) && c.Port == o.Port &&
+		bytes.Equal(c.Cookie, o.Cookie) && c.Key == o.Key
 }
 
 // Keys returns the ids of the keys that are used, each once.

@@ -2,8 +2,6 @@ package config
 
 import (
 	"fmt"
-	"maps"
-	"slices"
 	"strings"
 )
 
@@ -190,7 +188,7 @@ func (f *faults) fill(fields map[string]any, s *section) {
 				}
 			}
 		default:
-			known := slices.Sorted(maps.Keys(fields))
+			known := namesIn(fields)
 			f.add(o.line, "unknown option %q in section %s: known are %s", clip(o.name), s.typ, strings.Join(known, ", "))
 		}
 	}

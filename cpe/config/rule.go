@@ -2,10 +2,8 @@ package config
 
 import (
 	"fmt"
-	"maps"
 	"net"
 	"net/netip"
-	"slices"
 	"strings"
 )
 
@@ -111,7 +109,7 @@ func (r *rawFile) addRules(f *faults, c *Config) {
 func (r *rawRule) rule(f *faults) Rule {
 	rule := Rule{Name: r.name, Line: r.line}
 	if r.action == nil {
-		f.add(r.line, "%v: needs an option action: %s", r.header, strings.Join(slices.Sorted(maps.Keys(actions)), ", "))
+		f.add(r.line, "%v: needs an option action: %s", r.header, strings.Join(namesIn(actions), ", "))
 	}
 	take(f, &rule.Action, r.action, choice(actions))
 	take(f, &rule.Proto, r.proto, choice(protos))

@@ -2,8 +2,6 @@ package config
 
 import (
 	"fmt"
-	"maps"
-	"slices"
 	"strconv"
 	"strings"
 )
@@ -64,7 +62,7 @@ func Describe() Schema {
 			"memory_limit":      amount(0, maxMemory, d.MemoryLimit),
 			"gc_percent":        amount(0, maxGCPercent, d.GCPercent),
 			"quic":              choose("pass", "pass", "refuse"),
-			"log_level":         choose(strings.ToLower(d.LogLevel.String()), slices.Sorted(maps.Keys(logLevels()))...),
+			"log_level":         choose(strings.ToLower(d.LogLevel.String()), namesIn(logLevels())...),
 			"control":           one(kindPath, d.Control).upTo(maxSocketPath),
 		},
 		"concentrator": {
@@ -90,7 +88,7 @@ func Describe() Schema {
 		},
 		"rule": {
 			"enabled":     one(kindBool, true),
-			"action":      {Kind: kindChoice, Choices: slices.Sorted(maps.Keys(actions))},
+			"action":      {Kind: kindChoice, Choices: namesIn(actions)},
 			"proto":       choose("any", "any", "tcp", "udp"),
 			"host":        list[string](kindHost, nil),
 			"destination": list[string](kindPrefix, nil),

@@ -3,11 +3,10 @@ package config
 import (
 	"encoding/hex"
 	"fmt"
-	"maps"
 	"net"
 	"net/netip"
 	"path"
-	"slices"
+	"sort"
 	"strconv"
 	"strings"
 	"time"
@@ -32,7 +31,7 @@ func choice[T any](of map[string]T) func(string) (T, error) {
 	return func(s string) (T, error) {
 		v, ok := of[s]
 		if !ok {
-			words := slices.Sorted(maps.Keys(of))
+			words := namesIn(of)
 			return v, fmt.Errorf("%q is not one of %s", clip(s), strings.Join(words, ", "))
 		}
 		return v, nil
@@ -174,4 +173,14 @@ func parseSocketPath(s string) (string, error) {
 		return "", fmt.Errorf("%q is not a clean absolute path of at most %d bytes", clip(s), maxSocketPath)
 	}
 	return s, nil
+}
+
+// namesIn returns the keys of a table, sorted.
+func namesIn[V any](table map[string]V) []string {
+	names := make([]string, 0, len(table))
+	for name := range table {
+		names = append(names, name)
+	}
+	sort.Slice(names, func(i, j int) bool { return names[i] < names[j] })
+	return names
 }

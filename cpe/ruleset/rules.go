@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"net/netip"
 	"slices"
+	"sort"
 	"strings"
 
 	"github.com/tandem-mptcp/tandem/cpe/config"
@@ -101,7 +102,7 @@ func ofFamily(prefixes []netip.Prefix, ip family) (texts []string, ok bool) {
 
 // set is an anonymous one, each element once.
 func set(elements []string) string {
-	slices.Sort(elements)
+	sort.Slice(elements, func(i, j int) bool { return elements[i] < elements[j] })
 	elements = slices.Compact(elements)
 	return "{ " + strings.Join(elements, ", ") + " } "
 }

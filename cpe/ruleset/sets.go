@@ -56,7 +56,7 @@ func writeSet(b *strings.Builder, name, typ, flags string, elements []string) {
 	if flags != "" {
 		fmt.Fprintf(b, "\t\tflags %s\n\t\tauto-merge\n", flags)
 	} else {
-		slices.Sort(elements)
+		sort.Slice(elements, func(i, j int) bool { return elements[i] < elements[j] })
 		elements = slices.Compact(elements)
 	}
 	if len(elements) > 0 {

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"net/netip"
-	"reflect"
 	"slices"
 	"sort"
 	"sync"
@@ -193,7 +192,7 @@ func (t *Tracker) refresh() error {
 	if err != nil {
 		return err
 	}
-	if old := t.facts.Swap(&facts); old != nil && !reflect.DeepEqual(*old, facts) {
+	if old := t.facts.Swap(&facts); old != nil && !(slices.Equal(old.Local, facts.Local) && slices.Equal(old.OnLink, facts.OnLink)) {
 		select {
 		case t.changed <- struct{}{}:
 		default:

@@ -59,6 +59,8 @@ func TestDoesWithout(t *testing.T) {
 		"encoding/gob":                   "shared/smalljson",
 		"text/tabwriter":                 "shared/columns",
 		"crypto/rand":                    "shared/random",
+		"os/exec":                        "shared/program",
+		"flag":                           "shared/cli",
 		"github.com/vishvananda/netlink": "its package nl",
 		"crypto/sha256":                  "shared/sha256",
 		"crypto/cipher":                  "nothing that needs it",

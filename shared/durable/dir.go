@@ -15,6 +15,8 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
+	"sort"
 	"strings"
 
 	"golang.org/x/sys/unix"
@@ -109,18 +111,24 @@ func (d *Dir) Close() error { return d.f.Close() }
 
 // Names lists the files that do not start with a dot, sorted.
 func (d *Dir) Names() ([]string, error) {
-	// By path, not by d.f: its position is shared, and os.ReadDir sorts.
-	all, err := os.ReadDir(d.path)
+	all, err := d.list()
 	if err != nil {
 		return nil, err
 	}
-	var names []string
-	for _, e := range all {
-		if !strings.HasPrefix(e.Name(), ".") {
-			names = append(names, e.Name())
-		}
-	}
+	names := slices.DeleteFunc(all, func(name string) bool { return strings.HasPrefix(name, ".") })
+	sort.Slice(names, func(i, j int) bool { return names[i] < names[j] })
 	return names, nil
+}
+
+// list returns all names, in no order. It reads by path, not by d.f, whose
+// position is shared.
+func (d *Dir) list() ([]string, error) {
+	f, err := os.Open(d.path)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	return f.Readdirnames(-1)
 }
 
 // Exists says whether something has that name.

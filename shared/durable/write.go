@@ -64,12 +64,12 @@ func (d *Dir) create(name string, content []byte) error {
 
 // sweep removes what writers left that died at work.
 func (d *Dir) sweep() {
-	all, err := os.ReadDir(d.path)
+	all, err := d.list()
 	if err != nil {
 		return // the next operation says so
 	}
-	for _, e := range all {
-		if n := e.Name(); strings.HasPrefix(n, ".") && strings.HasSuffix(n, newSuffix) {
+	for _, n := range all {
+		if strings.HasPrefix(n, ".") && strings.HasSuffix(n, newSuffix) {
 			_ = unix.Unlinkat(int(d.f.Fd()), n, 0)
 		}
 	}

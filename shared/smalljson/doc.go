@@ -4,9 +4,9 @@
 //
 // It knows what status reports are made of: structs with json tags (name,
 // omitempty, "-", embedded structs), strings, numbers, booleans, slices,
-// arrays, maps with string keys, pointers, any, and types with MarshalText and
-// UnmarshalText such as time.Time and netip.Addr. Anything else is an error.
+// arrays, maps with string keys, pointers, any, what has MarshalText, and (read
+// as well) time.Time and netip's types. Anything else is an error.
 // Where both can do it, the bytes are those of encoding/json without HTML
-// escapes; the tests compare the two. Reading differs in one thing: the case
-// of names counts.
+// escapes; the tests compare the two. Reading differs: the case of names counts,
+// and a time is what RFC 3339 says.
 package smalljson

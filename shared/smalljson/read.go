@@ -1,7 +1,6 @@
 package smalljson
 
 import (
-	"encoding"
 	"errors"
 	"fmt"
 	"reflect"
@@ -68,9 +67,6 @@ func (r *reader) value(v reflect.Value, depth int) error {
 	for v.IsValid() && v.Kind() == reflect.Pointer {
 		if v.IsNil() {
 			v.Set(reflect.New(v.Type().Elem()))
-		}
-		if _, ok := v.Interface().(encoding.TextUnmarshaler); ok {
-			break
 		}
 		v = v.Elem()
 	}
@@ -357,21 +353,6 @@ func (r *reader) hex() (rune, error) {
 	}
 	r.pos += 4
 	return n, nil
-}
-
-func setText(v reflect.Value, s string) error {
-	p := v
-	if v.Kind() != reflect.Pointer && v.CanAddr() {
-		p = v.Addr()
-	}
-	if t, ok := p.Interface().(encoding.TextUnmarshaler); ok {
-		return t.UnmarshalText([]byte(s))
-	}
-	if v.Kind() != reflect.String {
-		return fmt.Errorf("string for a %s", v.Type())
-	}
-	v.SetString(s)
-	return nil
 }
 
 func setNumber(v reflect.Value, s string) error {
