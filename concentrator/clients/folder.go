@@ -132,8 +132,13 @@ func (f *Folder) Used(e *Entry) {
 	}
 }
 
-// retry is the time after which a use that could not be saved is tried again.
-const retry = time.Minute
+const (
+	// retry is the time after which a use that could not be saved is tried again.
+	retry = time.Minute
+	// gather is the time between two saves: each makes the table anew, so that of
+	// thousands of new clients each its own would keep a processor busy.
+	gather = 500 * time.Millisecond
+)
 
 // Run saves first uses of keys, which ends the keys before them, until ctx
 // ends. It is a task for daemon.Serve. While the disk is full, old keys end
@@ -141,15 +146,22 @@ const retry = time.Minute
 func (f *Folder) Run(ctx context.Context) error {
 	again := time.NewTimer(retry)
 	defer again.Stop()
+	var last time.Time
 	for {
 		stopping := false
 		select {
 		case <-f.wake:
+			select {
+			case <-time.After(gather - time.Since(last)):
+			case <-ctx.Done():
+				stopping = true
+			}
 		case <-again.C:
 		case <-ctx.Done():
 			stopping = true
 		}
 		f.settle()
+		last = time.Now()
 		if stopping {
 			return nil
 		}
