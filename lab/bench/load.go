@@ -2,6 +2,7 @@ package bench
 
 import (
 	"context"
+	"errors"
 	"io"
 	"net"
 	"sync"
@@ -127,12 +128,24 @@ func (f *field) bulk(ctx context.Context, r *rival, n int, up bool, warm, d time
 	if up {
 		port, work = sinkPort, pour
 	}
-	for range n {
-		c, err := f.dial(ctx, r, port)
-		if err != nil {
-			return s, err
+	// All at once: the first ones leave later SYNs little room.
+	dialled := make([]*net.TCPConn, n)
+	errs := make([]error, n)
+	var dialling sync.WaitGroup
+	for i := range n {
+		dialling.Add(1)
+		go func() { defer dialling.Done(); dialled[i], errs[i] = f.dial(ctx, r, port) }()
+	}
+	dialling.Wait()
+	for _, c := range dialled {
+		if c != nil {
+			conns = append(conns, c)
 		}
-		conns = append(conns, c)
+	}
+	if err := errors.Join(errs...); err != nil {
+		return s, err
+	}
+	for _, c := range conns {
 		wg.Add(1)
 		go func() { defer wg.Done(); work(c) }()
 	}
