@@ -165,7 +165,8 @@ func (o options) rpc(method string, stdin io.Reader) (any, error) {
 		}
 		return joined, err
 	case "check":
-		return struct{}{}, o.startCheck()
+		// rpcd would make nothing of an empty object.
+		return map[string]bool{"running": true}, o.startCheck()
 	}
 	return o.progress()
 }

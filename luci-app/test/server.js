@@ -225,7 +225,7 @@ class Router {
 		return true;
 	}
 
-	/* rpcd runs an exec plugin so: arguments on standard input, at most 30 s. */
+	/* rpcd runs an exec plugin so: arguments on standard input, at most 30 s. An empty object becomes no answer. */
 	plugin(method, args) {
 		if (this.noPlugin)
 			return [ 4 ];
@@ -238,7 +238,8 @@ class Router {
 			child.stdin.on('error', () => {}).end(JSON.stringify(args));
 			child.on('close', code => {
 				try {
-					done(code == 0 ? [ 0, JSON.parse(out) ] : [ 9 ]);
+					const answer = JSON.parse(out);
+					done(code != 0 ? [ 9 ] : Object.keys(answer).length ? [ 0, answer ] : [ 0 ]);
 				}
 				catch (e) {
 					done([ 2 ]);

@@ -224,7 +224,7 @@ test('the check streams its progress and ends with a report without secrets', as
 		fs.writeFileSync(file + '.new', JSON.stringify({ running, output: lines.join('\n') }));
 		fs.renameSync(file + '.new', file);
 	};
-	router.wrap(`case "$*" in *" progress") cat ${file};; *" check") echo '{}';; *) exit 1;; esac`);
+	router.wrap(`case "$*" in *" progress") cat ${file};; *" check") echo '{"running":true}';; *) exit 1;; esac`);
 	prints(false);
 	const page = await open(browser, router, 'check');
 	const button = page.getByRole('button', { name: 'Check the lines' });
