@@ -230,10 +230,7 @@ func (p *proxy) requestWarm(c *concentrator, s *settings, f *flow, attempt *upst
 // to speak first.
 func (p *proxy) waitFirst(s *settings, f *flow) error {
 	port := f.dst.Port()
-	wait := s.firstBytesWait(port)
-	if wait > 0 && !p.ports.WorthIt(port) {
-		wait = 0
-	}
+	wait := p.ports.Wait(port, s.firstBytesWait(port))
 	if err := f.first.Wait(f.lan, wait); err != nil {
 		return serverError{error: err}
 	}
