@@ -119,6 +119,28 @@ type WAN struct {
 	// RateDown and RateUp are what the line can carry, in kbit/s; 0: that is
 	// learnt.
 	RateDown, RateUp int
+
+	Quota        uint64 // bytes, both directions; 0: none
+	ResetDay     int    // of the month, when counting starts anew
+	QuotaAction  QuotaAction
+	QuotaWarning int // percent of Quota
+}
+
+// QuotaAction is what becomes of a line whose quota is used up.
+type QuotaAction uint8
+
+// The values of option quota_action.
+const (
+	QuotaStandby QuotaAction = iota // used when no other line works
+	QuotaOff                        // not used
+)
+
+// String names an action as the file does.
+func (a QuotaAction) String() string {
+	if a == QuotaOff {
+		return "off"
+	}
+	return "standby"
 }
 
 // Bypass lists what is never intercepted, all bypass sections together.
@@ -150,9 +172,14 @@ const (
 	maxRate          = 10_000_000 // kbit/s
 	maxDeviceName    = 15         // IFNAMSIZ less the final zero byte
 	maxSocketPath    = 107        // sun_path less the final zero byte
+	maxResetDay      = 31         // in shorter months the last day
+	maxQuotaWarning  = 100        // percent
 
 	// defaultConvertPort is where concentrators listen.
 	defaultConvertPort = 5124
+
+	defaultResetDay     = 1
+	defaultQuotaWarning = 80
 )
 
 // Default is the configuration of an empty file. All defaults that do not

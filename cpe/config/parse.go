@@ -97,7 +97,7 @@ func (r *rawFile) addWANs(f *faults, c *Config) {
 	var roles []*value        // of the WANs taken
 	for _, raw := range r.wans {
 		enabled := true
-		w := WAN{Name: raw.name}
+		w := WAN{Name: raw.name, ResetDay: defaultResetDay, QuotaWarning: defaultQuotaWarning}
 		take(f, &enabled, raw.enabled, parseBool)
 		take(f, &w.Device, raw.device, parseDevice)
 		take(f, &w.Interface, raw.iface, parseInterface)
@@ -105,6 +105,7 @@ func (r *rawFile) addWANs(f *faults, c *Config) {
 		take(f, &w.Metered, raw.metered, parseBool)
 		take(f, &w.RateDown, raw.rateDown, number(0, maxRate))
 		take(f, &w.RateUp, raw.rateUp, number(0, maxRate))
+		raw.applyQuota(f, &w)
 		if (raw.device == nil) == (raw.iface == nil) {
 			f.add(raw.line, "%v: needs exactly one of option device and option interface", raw.header)
 		}
@@ -132,6 +133,13 @@ func (r *rawFile) addWANs(f *faults, c *Config) {
 	if len(c.WANs) > 0 && !slices.ContainsFunc(c.WANs, func(w WAN) bool { return w.Role != Standby }) {
 		f.add(r.wans[0].line, "%v: all wans are standby: one must be primary or secondary", r.wans[0].header)
 	}
+}
+
+func (r *rawWAN) applyQuota(f *faults, w *WAN) {
+	take(f, &w.Quota, r.quota, parseSize)
+	take(f, &w.ResetDay, r.resetDay, number(1, maxResetDay))
+	take(f, &w.QuotaAction, r.quotaAction, choice(map[string]QuotaAction{"standby": QuotaStandby, "off": QuotaOff}))
+	take(f, &w.QuotaWarning, r.quotaWarning, number(1, maxQuotaWarning))
 }
 
 // defaultRoles gives a role to the WANs that name none: the first is primary

@@ -94,19 +94,24 @@ func (r *rawConcentrator) fields() map[string]any {
 
 type rawWAN struct {
 	header
-	enabled, device, iface, role, metered *value
-	rateDown, rateUp                      *value
+	enabled, device, iface, role, metered      *value
+	rateDown, rateUp                           *value
+	quota, resetDay, quotaAction, quotaWarning *value
 }
 
 func (r *rawWAN) fields() map[string]any {
 	return map[string]any{
-		"enabled":   &r.enabled,
-		"device":    &r.device,
-		"interface": &r.iface,
-		"role":      &r.role,
-		"metered":   &r.metered,
-		"rate_down": &r.rateDown,
-		"rate_up":   &r.rateUp,
+		"enabled":       &r.enabled,
+		"device":        &r.device,
+		"interface":     &r.iface,
+		"role":          &r.role,
+		"metered":       &r.metered,
+		"rate_down":     &r.rateDown,
+		"rate_up":       &r.rateUp,
+		"quota":         &r.quota,
+		"reset_day":     &r.resetDay,
+		"quota_action":  &r.quotaAction,
+		"quota_warning": &r.quotaWarning,
 	}
 }
 

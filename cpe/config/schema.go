@@ -37,6 +37,7 @@ const (
 	kindPath      = "path"
 	kindKey       = "key" // id of a key, not the secret
 	kindDSCP      = "dscp"
+	kindSize      = "size" // amount of data; Max is how many digits
 )
 
 // Describe returns the schema. Each row stands for the line of parse.go that
@@ -73,13 +74,17 @@ func Describe() Schema {
 			"key":     {Kind: kindKey},
 		},
 		"wan": {
-			"enabled":   one(kindBool, true),
-			"device":    {Kind: kindDevice, Max: ptr(maxDeviceName)},
-			"interface": {Kind: kindInterface},
-			"role":      {Kind: kindChoice, Choices: []string{Primary.String(), Secondary.String(), Standby.String()}}, // the default depends on the other lines
-			"metered":   one(kindBool, false),
-			"rate_down": amount(0, maxRate, 0),
-			"rate_up":   amount(0, maxRate, 0),
+			"enabled":       one(kindBool, true),
+			"device":        {Kind: kindDevice, Max: ptr(maxDeviceName)},
+			"interface":     {Kind: kindInterface},
+			"role":          {Kind: kindChoice, Choices: []string{Primary.String(), Secondary.String(), Standby.String()}}, // the default depends on the other lines
+			"metered":       one(kindBool, false),
+			"rate_down":     amount(0, maxRate, 0),
+			"rate_up":       amount(0, maxRate, 0),
+			"quota":         {Kind: kindSize, Max: ptr(maxSizeDigits)},
+			"reset_day":     amount(1, maxResetDay, defaultResetDay),
+			"quota_action":  choose(QuotaStandby.String(), QuotaStandby.String(), QuotaOff.String()),
+			"quota_warning": amount(1, maxQuotaWarning, defaultQuotaWarning),
 		},
 		"bypass": {
 			"destination": list[string](kindPrefix, nil),

@@ -102,6 +102,10 @@ func TestSchemaIsTrue(t *testing.T) {
 			case kindDevice:
 				check(strings.Repeat("x", *o.Max), true)
 				check(strings.Repeat("x", *o.Max+1), false)
+			case kindSize:
+				check(strings.Repeat("9", *o.Max)+"T", true)
+				check(strings.Repeat("9", *o.Max+1)+"M", false)
+				check("0G", false)
 			case kindCookie:
 				check(strings.Repeat("ab", *o.Max), true)
 				check(strings.Repeat("ab", *o.Max+4), false)

@@ -69,6 +69,20 @@ func milliseconds(low, high time.Duration) func(string) (time.Duration, error) {
 	}
 }
 
+// parseSize reads an amount of data as contracts name it: powers of ten.
+func parseSize(s string) (uint64, error) {
+	units := map[byte]uint64{'M': 1e6, 'G': 1e9, 'T': 1e12}
+	if n := len(s) - 1; n > 0 && n <= maxSizeDigits && units[s[n]] != 0 {
+		if v, err := strconv.ParseUint(s[:n], 10, 32); err == nil && v > 0 {
+			return v * units[s[n]], nil
+		}
+	}
+	return 0, fmt.Errorf("%q is not an amount of data such as 500M, 20G or 1T: a whole number of at most %d digits and M, G or T", clip(s), maxSizeDigits)
+}
+
+// maxSizeDigits keeps the largest size far from what 64 bits hold.
+const maxSizeDigits = 6
+
 func parsePort(s string) (uint16, error) {
 	n, err := number(1, 65535)(s)
 	if err != nil {
