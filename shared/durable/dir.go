@@ -53,6 +53,11 @@ func Make(path string) error {
 	case err != nil:
 		return err
 	}
+	// Whatever the umask is: a goroutine that makes a socket may have set one for
+	// all of the process at this moment.
+	if err := os.Chmod(path, 0o700); err != nil {
+		return err
+	}
 	parent, err := os.Open(filepath.Dir(path))
 	if err != nil {
 		return err

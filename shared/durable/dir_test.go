@@ -254,3 +254,17 @@ func TestLockExcludes(t *testing.T) {
 	}
 	wg.Wait()
 }
+
+// A folder is its owner's to use, whatever the umask is at that moment.
+func TestMakeUnderUmask(t *testing.T) {
+	old := unix.Umask(0o177)
+	path := filepath.Join(t.TempDir(), "state")
+	err := Make(path)
+	unix.Umask(old)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if fi, err := os.Stat(path); err != nil || fi.Mode().Perm() != 0o700 {
+		t.Errorf("mode %v, %v, want 0700", fi.Mode(), err)
+	}
+}
