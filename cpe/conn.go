@@ -47,6 +47,9 @@ func (p *proxy) handle(ctx context.Context, lan *net.TCPConn) {
 		p.letIn(f, o) // hold.go took the steps 2 to 5 before it was accepted
 		return
 	}
+	if p.settings.Load().policy.NeedsSYN() {
+		f.syn = intercept.ReadSYN(lan)
+	}
 	p.reach(ctx, f)
 }
 
@@ -54,7 +57,7 @@ func (p *proxy) handle(ctx context.Context, lan *net.TCPConn) {
 func (p *proxy) reach(ctx context.Context, f *flow) {
 	// 2 policy
 	s := p.settings.Load()
-	switch decision := s.policy.Decide(policy.Flow{Src: f.src, Dst: f.dst}); decision.Verdict {
+	switch decision := s.policy.Decide(policy.Flow{Src: f.src, Dst: f.dst, SYN: f.syn}); decision.Verdict {
 	case policy.Refuse:
 		p.refuse(f, ruleset.Reset, decision.Reason)
 		return
@@ -98,6 +101,7 @@ func (p *proxy) reach(ctx context.Context, f *flow) {
 type flow struct {
 	lan      *net.TCPConn // nil while its SYN is held (hold.go)
 	src, dst netip.AddrPort
+	syn      *policy.SYN // nil where no rule asks for it
 	mode     config.Mode
 	first    *firstbytes.Buffer
 	started  time.Time

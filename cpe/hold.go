@@ -10,6 +10,7 @@ import (
 	"github.com/tandem-mptcp/tandem/cpe/firstbytes"
 	"github.com/tandem-mptcp/tandem/cpe/intercept"
 	"github.com/tandem-mptcp/tandem/cpe/nfnetlink"
+	"github.com/tandem-mptcp/tandem/cpe/policy"
 	"github.com/tandem-mptcp/tandem/cpe/ruleset"
 	"github.com/tandem-mptcp/tandem/shared/mptcp"
 )
@@ -71,12 +72,13 @@ func (p *proxy) readQueue(ctx context.Context, q *nfnetlink.Queue) error {
 		case standsReady, turnedAway:
 			_ = q.Decide(id, nfnetlink.Accept, ruleset.LetIn(mark))
 		case begun:
+			syn := intercept.HeldSYN(packet.Payload, packet.Source)
 			p.pending.Add(1)
 			p.counters.setups.Add(1)
 			go func() {
 				defer p.pending.Done()
 				defer p.counters.setups.Add(-1)
-				verdict, mark := p.decide(ctx, src, dst, mark)
+				verdict, mark := p.decide(ctx, src, dst, syn, mark)
 				if err := q.Decide(id, verdict, mark); err != nil {
 					p.log.Debug("a held SYN got no verdict", "src", src, "dst", dst, "err", err)
 				}
@@ -86,8 +88,8 @@ func (p *proxy) readQueue(ctx context.Context, q *nfnetlink.Queue) error {
 }
 
 // decide takes the steps 2 to 5 of a held flow.
-func (p *proxy) decide(ctx context.Context, src, dst netip.AddrPort, mark uint32) (nfnetlink.Verdict, uint32) {
-	f := &flow{src: src, dst: dst, log: p.log, started: time.Now(), first: firstbytes.New()}
+func (p *proxy) decide(ctx context.Context, src, dst netip.AddrPort, syn *policy.SYN, mark uint32) (nfnetlink.Verdict, uint32) {
+	f := &flow{src: src, dst: dst, syn: syn, log: p.log, started: time.Now(), first: firstbytes.New()}
 	p.reach(ctx, f)
 	f.first.Release()
 	switch o := f.outcome; {

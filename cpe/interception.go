@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"errors"
+	"fmt"
 	"net"
 	"sync"
 	"time"
@@ -52,6 +53,11 @@ func newInterception(log *logline.Logger, p *proxy, first *settings) (*intercept
 func (i *interception) apply(s *settings) error {
 	i.mu.Lock()
 	defer i.mu.Unlock()
+	for _, l := range i.listeners {
+		if err := intercept.SaveSYN(l, s.policy.NeedsSYN()); err != nil {
+			return fmt.Errorf("rules by MAC address or DSCP: %w", err)
+		}
+	}
 	if err := i.install(s, i.full); err != nil {
 		return err
 	}

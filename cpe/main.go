@@ -40,6 +40,8 @@ commands
 flags
   --config DIR     folder of the UCI file "tandem" (default /etc/config)
   --keys DIR       folder of the key files (default /etc/tandem/keys)
+  --state DIR      run: folder where it keeps what lines have used of their quotas
+                   (default /etc/tandem/state)
   --control PATH   control socket (default: what the configuration says)
   --name NAME      join: the section to write (default: the concentrator's, or a new one)
   --check          join: say what it would do, and do nothing
@@ -54,6 +56,7 @@ type options struct {
 	configDir   string
 	keysDir     string
 	controlPath string
+	stateDir    string
 	json        bool
 	name        string
 	check       bool
@@ -89,9 +92,10 @@ func command(args []string, stdout, stderr io.Writer) int {
 
 // folders declares the flags that say where things are.
 func (o *options) folders(f *cli.Flags) {
-	o.configDir, o.keysDir = config.DefaultDir, string(keys.DefaultFolder)
+	o.configDir, o.keysDir, o.stateDir = config.DefaultDir, string(keys.DefaultFolder), "/etc/tandem/state"
 	f.String("config", &o.configDir)
 	f.String("keys", &o.keysDir)
+	f.String("state", &o.stateDir)
 	f.String("control", &o.controlPath)
 }
 

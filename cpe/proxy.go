@@ -13,6 +13,7 @@ import (
 	"github.com/tandem-mptcp/tandem/cpe/firstbytes"
 	"github.com/tandem-mptcp/tandem/cpe/flows"
 	"github.com/tandem-mptcp/tandem/cpe/handshake"
+	"github.com/tandem-mptcp/tandem/cpe/quota"
 	"github.com/tandem-mptcp/tandem/cpe/ruleset"
 	"github.com/tandem-mptcp/tandem/cpe/uplink"
 	"github.com/tandem-mptcp/tandem/cpe/upstream"
@@ -27,6 +28,7 @@ type proxy struct {
 	log      *logline.Logger
 	settings atomic.Pointer[settings]
 	lines    *uplink.Tracker
+	quotas   *quota.Ledger
 	flows    flows.Table
 	engine   *relay.Engine
 	ledger   account.Ledger

@@ -14,6 +14,7 @@ import (
 	"github.com/tandem-mptcp/tandem/cpe/health"
 	"github.com/tandem-mptcp/tandem/cpe/netifd"
 	"github.com/tandem-mptcp/tandem/cpe/privilege"
+	"github.com/tandem-mptcp/tandem/cpe/quota"
 	"github.com/tandem-mptcp/tandem/cpe/ruleset"
 	"github.com/tandem-mptcp/tandem/cpe/uplink"
 	"github.com/tandem-mptcp/tandem/shared/control"
@@ -57,6 +58,13 @@ func run(o options, stderr io.Writer) error {
 		return err
 	}
 	p := newProxy(log, lines)
+	p.quotas = quota.New(log, o.stateDir)
+	p.quotas.Configure(cfg.WANs)
+	p.quotas.Now, p.quotas.Changed = p.clock(), lines.Poke
+	lines.Meter().Booked = func(w uplink.WAN, c uplink.Counters) { p.quotas.Book(w.Name, w.Device, w.Index, c.Up+c.Down) }
+	if err := lines.Restrain(p.quotas.Reached); err != nil {
+		return err
+	}
 	first := newSettings(log, cfg, secrets, nil, lines)
 	p.settings.Store(first)
 	d := &cpe{options: o, log: log, proxy: p}
@@ -78,6 +86,7 @@ func run(o options, stderr io.Writer) error {
 	err = daemon.Serve(ctx,
 		daemon.Task{Name: "lines", Run: lines.Run},
 		daemon.Task{Name: "health", Run: (&health.Watch{Log: log, Lines: lines, Targets: p.targets, Mark: ruleset.MarkOwn, Started: p.engine.Started}).Run},
+		daemon.Task{Name: "quotas", Run: p.quotas.Run},
 		daemon.Task{Name: "interception", Run: interception.run},
 		daemon.Task{Name: "facts", Run: d.followFacts},
 		daemon.Task{Name: "refusals", Run: func(ctx context.Context) error {
@@ -180,6 +189,7 @@ func (d *cpe) tryReload() error {
 		return errors.Join(err, lines.Configure(old.config))
 	}
 	d.proxy.settings.Store(next)
+	d.proxy.quotas.Configure(cfg.WANs)
 	next.begin()
 	old.retire(next)
 	d.log.SetLevel(cfg.LogLevel)

@@ -6,6 +6,7 @@ import (
 	"os"
 	"time"
 
+	"github.com/tandem-mptcp/tandem/cpe/config"
 	"github.com/tandem-mptcp/tandem/cpe/uplink"
 	"github.com/tandem-mptcp/tandem/cpe/upstream"
 	"github.com/tandem-mptcp/tandem/shared/account"
@@ -75,11 +76,12 @@ type wanReport struct {
 
 // quotaReport is null for a line without a quota.
 type quotaReport struct {
-	Limit  uint64 `json:"limit_bytes"`
-	Used   uint64 `json:"used_bytes"`
-	Resets string `json:"resets"` // date of the next reset
-	Action string `json:"action"` // what is done when it is used up
-	State  string `json:"state"`  // ok, warning, reached
+	Limit    uint64 `json:"limit_bytes"`
+	Used     uint64 `json:"used_bytes"`
+	ResetDay int    `json:"reset_day"`
+	Resets   string `json:"resets"` // date of the next reset; empty: the router does not know the date
+	Action   string `json:"action"` // what is done when it is used up
+	State    string `json:"state"`  // ok, warning, reached
 }
 
 type flowsReport struct {
@@ -140,12 +142,30 @@ func (p *proxy) wanReports() []wanReport {
 			RateUp: int64(rates.Up), RateDown: int64(rates.Down), TotalUp: counters.Up, TotalDown: counters.Down,
 			RTT: milliseconds(s.roundTrip()), Loss: s.loss(), Subflows: s.subflows,
 		}
+		if c := p.configuredWAN(w.Name); c != nil {
+			wr.Role = c.Role.String()
+			if c.Quota > 0 {
+				use := p.quotas.Use(*c)
+				wr.Quota = &quotaReport{Limit: c.Quota, Used: use.Used, ResetDay: c.ResetDay, Resets: use.Resets, Action: c.QuotaAction.String(), State: use.State}
+			}
+		}
 		for _, a := range w.Addrs {
 			wr.Addresses = append(wr.Addresses, a.String())
 		}
 		reports = append(reports, wr)
 	}
 	return reports
+}
+
+// configuredWAN is the line as the file has it; nil if it was taken out this
+// moment.
+func (p *proxy) configuredWAN(name string) *config.WAN {
+	for _, w := range p.settings.Load().config.WANs {
+		if w.Name == name {
+			return &w
+		}
+	}
+	return nil
 }
 
 // lossy is the share of bytes sent again from which a line counts as degraded:

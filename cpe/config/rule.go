@@ -14,6 +14,7 @@ type Rule struct {
 	Name         string // of the section; may be empty
 	Line         int    // of the section in the file
 	Action       Action
+	Mode         Mode // where Action is ActionRelay
 	Proto        Proto
 	Hosts        []netip.Prefix     // LAN hosts by address
 	MACs         []net.HardwareAddr // LAN hosts by Ethernet address
@@ -37,9 +38,22 @@ type Action uint8
 const (
 	ActionBypass Action = iota + 1 // not intercepted
 	ActionRefuse                   // turned down, as by a closed port
+	ActionRelay                    // carried, over lines that a mode chooses
 )
 
-var actions = map[string]Action{"bypass": ActionBypass, "refuse": ActionRefuse}
+// ruling is what a value of option action means.
+type ruling struct {
+	Action
+	Mode
+}
+
+func rulings() map[string]ruling {
+	all := map[string]ruling{"bypass": {Action: ActionBypass}, "refuse": {Action: ActionRefuse}}
+	for m, name := range modeNames {
+		all[name] = ruling{ActionRelay, Mode(m)}
+	}
+	return all
+}
 
 // Proto is the transport protocol that a rule is about.
 type Proto uint8
@@ -53,8 +67,11 @@ const (
 
 var protos = map[string]Proto{"any": AnyProto, "tcp": TCP, "udp": UDP}
 
-// Covers tells whether a rule for p is about packets of one protocol.
-func (p Proto) Covers(one Proto) bool { return p == AnyProto || p == one }
+// Covers tells whether a rule is about packets of one protocol. Only TCP is
+// carried.
+func (r Rule) Covers(one Proto) bool {
+	return (r.Proto == AnyProto || r.Proto == one) && (r.Action != ActionRelay || one == TCP)
+}
 
 // QUIC says what becomes of QUIC, UDP to port 443, of LAN hosts.
 type QUIC uint8
@@ -109,9 +126,11 @@ func (r *rawFile) addRules(f *faults, c *Config) {
 func (r *rawRule) rule(f *faults) Rule {
 	rule := Rule{Name: r.name, Line: r.line}
 	if r.action == nil {
-		f.add(r.line, "%v: needs an option action: %s", r.header, strings.Join(namesIn(actions), ", "))
+		f.add(r.line, "%v: needs an option action: %s", r.header, strings.Join(namesIn(rulings()), ", "))
 	}
-	take(f, &rule.Action, r.action, choice(actions))
+	var what ruling
+	take(f, &what, r.action, choice(rulings()))
+	rule.Action, rule.Mode = what.Action, what.Mode
 	take(f, &rule.Proto, r.proto, choice(protos))
 	rule.Hosts, rule.MACs = takeHosts(f, r.host)
 	takeList(f, &rule.Destinations, r.destination, parsePrefix)
@@ -125,6 +144,8 @@ func (r *rawRule) rule(f *faults) Rule {
 	switch {
 	case len(r.host)+len(r.destination)+len(r.port)+len(r.dscp) == 0:
 		f.add(r.line, "%v: matches everything: name a host, a destination, a port or a dscp", r.header)
+	case rule.Action == ActionRelay && rule.Proto == UDP:
+		f.add(r.proto.line, "option \"proto\": %q carries TCP only: write tcp, or an action of bypass or refuse", r.action.text)
 	case rule.otherFamily():
 		f.add(r.line, "%v: matches nothing: its hosts are of one IP version, its destinations of the other", r.header)
 	}

@@ -28,6 +28,9 @@ config rule
 config rule
 	option action 'bypass'
 	option port '25'
+config rule 'games'
+	option action 'lowest-delay'
+	list dscp 'CS4'
 `))
 	if err != nil {
 		t.Fatal(err)
@@ -42,6 +45,7 @@ config rule
 			DSCP:         []uint8{46, 0},
 		},
 		{Line: 15, Action: ActionBypass, Ports: []PortRange{{25, 25}}},
+		{Name: "games", Line: 18, Action: ActionRelay, Mode: LowestDelay, DSCP: []uint8{32}},
 	}
 	if diff := cmp.Diff(want, c.Rules, cmp.Comparer(func(a, b netip.Prefix) bool { return a == b })); diff != "" {
 		t.Errorf("rules (-want +got):\n%s", diff)
@@ -67,16 +71,17 @@ func TestBadRules(t *testing.T) {
 	const good = "\toption action 'refuse'\n"
 	tests := []struct{ lines, want string }{
 		{good, `tandem:1: section rule on line 1: matches everything: name a host, a destination, a port or a dscp`},
-		{"\tlist port '25'\n", `tandem:1: section rule on line 1: needs an option action: bypass, refuse`},
-		{"\tlist port '25'\n\toption action ''\n", `tandem:1: section rule on line 1: needs an option action: bypass, refuse`},
-		{"\toption action 'drop'\n\tlist port '25'\n", `tandem:2: option "action": "drop" is not one of bypass, refuse`},
-		{"\toption action 'REFUSE'\n\tlist port '25'\n", `tandem:2: option "action": "REFUSE" is not one of bypass, refuse`},
-		{"\tlist action 'refuse'\n\tlist port '25'\n", "tandem:1: section rule on line 1: needs an option action: bypass, refuse\n" +
+		{"\tlist port '25'\n", `tandem:1: section rule on line 1: needs an option action: bond, bypass, failover, lowest-delay, overflow, refuse`},
+		{"\tlist port '25'\n\toption action ''\n", `tandem:1: section rule on line 1: needs an option action: bond, bypass, failover, lowest-delay, overflow, refuse`},
+		{"\toption action 'drop'\n\tlist port '25'\n", `tandem:2: option "action": "drop" is not one of bond, bypass, failover, lowest-delay, overflow, refuse`},
+		{"\toption action 'REFUSE'\n\tlist port '25'\n", `tandem:2: option "action": "REFUSE" is not one of bond, bypass, failover, lowest-delay, overflow, refuse`},
+		{"\tlist action 'refuse'\n\tlist port '25'\n", "tandem:1: section rule on line 1: needs an option action: bond, bypass, failover, lowest-delay, overflow, refuse\n" +
 			`tandem:2: list "action": holds one value: write option action`},
 		{good + good + "\tlist port '25'\n", `tandem:3: option "action": given twice, first on line 2`},
 		{good + "\toption enabled 'perhaps'\n\tlist port '25'\n", `tandem:3: option "enabled": "perhaps" is not a boolean: write 1 or 0 (yes/no, on/off, true/false, enabled/disabled)`},
 		{good + "\toption proto 'sctp'\n\tlist port '25'\n", `tandem:3: option "proto": "sctp" is not one of any, tcp, udp`},
 		{good + "\toption proto '6'\n\tlist port '25'\n", `tandem:3: option "proto": "6" is not one of any, tcp, udp`},
+		{"\toption action 'overflow'\n\toption proto 'udp'\n\tlist port '25'\n", `tandem:3: option "proto": "overflow" carries TCP only: write tcp, or an action of bypass or refuse`},
 		{good + "\toption proto 'udp'\n", `tandem:1: section rule on line 1: matches everything: name a host, a destination, a port or a dscp`},
 		{good + "\tlist port '0'\n", `tandem:3: list "port": "0" is not a port from 1 to 65535 or a range such as 8000-8100`},
 		{good + "\tlist port '65536'\n", `tandem:3: list "port": "65536" is not a port from 1 to 65535 or a range such as 8000-8100`},

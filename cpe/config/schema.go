@@ -93,7 +93,7 @@ func Describe() Schema {
 		},
 		"rule": {
 			"enabled":     one(kindBool, true),
-			"action":      {Kind: kindChoice, Choices: namesIn(actions)},
+			"action":      {Kind: kindChoice, Choices: namesIn(rulings())},
 			"proto":       choose("any", "any", "tcp", "udp"),
 			"host":        list[string](kindHost, nil),
 			"destination": list[string](kindPrefix, nil),

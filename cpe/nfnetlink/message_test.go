@@ -54,4 +54,12 @@ func TestBroken(t *testing.T) {
 	if p := parsePacket(attrs(nil).uint32(attrMark, 5).add(attrPacketHeader, []byte{0, 0, 0, 8, 0, 0, 0})); p.Mark != 5 || p.ID != 8 || p.Payload != nil {
 		t.Errorf("%+v", p)
 	}
+	for value, want := range map[string]string{
+		"\x00\x06\x00\x00\x02\x00\x5e\x00\x53\x01\x00\x00": "\x02\x00\x5e\x00\x53\x01",
+		"\x00\x00\x00\x00": "", "\x00\x09\x00\x00\x02": "", "\x00": "",
+	} {
+		if p := parsePacket(attrs(nil).add(attrSource, []byte(value))); string(p.Source) != want {
+			t.Errorf("%q: source %q, want %q", value, p.Source, want)
+		}
+	}
 }

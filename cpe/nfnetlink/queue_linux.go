@@ -16,7 +16,7 @@ const (
 	cfgCommand, cfgParams, cfgMaxLen, cfgMask, cfgFlags = 1, 2, 3, 4, 5
 	commandBind, copyPacket, flagFailOpen               = 1, 2, 1
 
-	attrPacketHeader, attrVerdict, attrMark, attrPayload = 1, 2, 3, 10
+	attrPacketHeader, attrVerdict, attrMark, attrSource, attrPayload = 1, 2, 3, 9, 10
 )
 
 // Verdict is what becomes of a queued packet.
@@ -32,6 +32,7 @@ const (
 type Packet struct {
 	ID      uint32
 	Mark    uint32
+	Source  []byte // link-layer address of its sender, where there is one
 	Payload []byte // its first bytes, from the network header on
 }
 
@@ -106,6 +107,10 @@ func parsePacket(a attrs) (p Packet) {
 			p.ID = binary.BigEndian.Uint32(value)
 		case kind == attrMark && len(value) >= 4:
 			p.Mark = binary.BigEndian.Uint32(value)
+		case kind == attrSource && len(value) >= 4:
+			if n := int(binary.BigEndian.Uint16(value)); n <= len(value)-4 {
+				p.Source = append([]byte(nil), value[4:4+n]...)
+			}
 		case kind == attrPayload:
 			p.Payload = value
 		}

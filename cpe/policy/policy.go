@@ -31,7 +31,8 @@ func (v Verdict) String() string {
 	}
 }
 
-// Decision is a verdict and, unless it is Relay, the reason in a few words.
+// Decision is a verdict and the reason in a few words; where it is Relay, that
+// is the rule that says so, if one does.
 type Decision struct {
 	Verdict Verdict
 	Reason  string
@@ -70,6 +71,7 @@ type Policy struct {
 	hosts         ranges
 	ports         []config.PortRange // ascending
 	rules         []rule
+	needsSYN      bool
 }
 
 // New prepares the lists of c. Bypass by MAC address is left to nftables: a
@@ -85,6 +87,9 @@ func New(c *config.Config, f Facts) *Policy {
 		hosts:        newRanges(c.Bypass.Hosts),
 		ports:        slices.Clone(c.Bypass.Ports),
 		rules:        newRules(c),
+	}
+	for _, r := range p.rules {
+		p.needsSYN = p.needsSYN || len(r.MACs)+len(r.DSCP) > 0
 	}
 	var own []netip.Addr
 	for _, far := range c.Concentrators {

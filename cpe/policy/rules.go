@@ -17,15 +17,18 @@ type rule struct {
 
 func newRules(c *config.Config) (rules []rule) {
 	for _, r := range c.Rules {
-		if !r.Proto.Covers(config.TCP) {
+		if !r.Covers(config.TCP) {
 			continue
 		}
 		one := rule{
 			Rule: r, hosts: newRanges(r.Hosts), destinations: newRanges(r.Destinations),
 			decision: Decision{Verdict: Bypass, Reason: r.String()},
 		}
-		if r.Action == config.ActionRefuse {
+		switch r.Action {
+		case config.ActionRefuse:
 			one.decision.Verdict = Refuse
+		case config.ActionRelay:
+			one.decision.Verdict, one.decision.Mode = Relay, r.Mode
 		}
 		rules = append(rules, one)
 	}
@@ -60,3 +63,7 @@ func (r *rule) hasMAC(f *Flow) bool {
 	}
 	return false
 }
+
+// NeedsSYN tells whether a flow's SYN may decide between verdicts or modes that
+// its addresses do not.
+func (p *Policy) NeedsSYN() bool { return p.needsSYN }

@@ -52,7 +52,7 @@ func New(log *logline.Logger, folder string) *Ledger {
 }
 
 // Configure takes the lines of a configuration. The count of a line that has no
-// quota any more is forgotten.
+// quota any more is forgotten; that of a line which is not used stays.
 func (l *Ledger) Configure(wans []config.WAN) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -60,11 +60,8 @@ func (l *Ledger) Configure(wans []config.WAN) {
 	for _, w := range wans {
 		if w.Quota > 0 {
 			l.lines[w.Name] = w
-		}
-	}
-	for name := range l.records {
-		if _, ok := l.lines[name]; !ok {
-			delete(l.records, name)
+		} else {
+			delete(l.records, w.Name)
 		}
 	}
 	l.poke()

@@ -92,7 +92,12 @@ func TestKept(t *testing.T) {
 	if got := l.Use(lte(1e6)).Used; got != 9500 {
 		t.Errorf("kept %d, want 9500", got)
 	}
-	l.Configure(nil)
+	l.Configure([]config.WAN{{Name: "dsl"}})
+	stop(t, l)
+	if got := open(t, folder, lte(1e9)).Use(lte(1e9)).Used; got != 9500 {
+		t.Errorf("a line that was not used for a while: %d, want 9500", got)
+	}
+	l.Configure([]config.WAN{{Name: "lte"}})
 	stop(t, l)
 	if got := open(t, folder, lte(1e9)).Use(lte(1e9)).Used; got != 0 {
 		t.Errorf("a line whose quota was taken away: %d, want 0", got)

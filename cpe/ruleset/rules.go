@@ -17,7 +17,7 @@ const quicPort = 443
 // protocol: what a rule does not decide falls through to the next.
 func writeRules(b *strings.Builder, c *config.Config, proto config.Proto) {
 	for _, r := range c.Rules {
-		if !r.Proto.Covers(proto) {
+		if !r.Covers(proto) {
 			continue
 		}
 		verdict := ruleVerdict(r.Action, proto)
@@ -29,6 +29,8 @@ func writeRules(b *strings.Builder, c *config.Config, proto config.Proto) {
 
 func ruleVerdict(a config.Action, proto config.Proto) string {
 	switch {
+	case a == config.ActionRelay:
+		return "goto relay"
 	case a == config.ActionRefuse && proto == config.UDP:
 		return "counter name refused reject with icmpx type port-unreachable"
 	case a == config.ActionRefuse:

@@ -56,6 +56,9 @@ config rule
  option proto udp
  list host 02:00:5e:00:53:08
  list port 443
+config rule
+ option action lowest-delay
+ list host 02:00:5e:00:53:09
 `
 
 // dialAs dials with the given DSCP.
@@ -140,6 +143,8 @@ func TestRules(t *testing.T) {
 		{refuse + " list dscp 8\n list dscp 63\n list port 80\n", []call{{me4, web4, 63, "refused"}, {me6, web6, 8, "refused"}, {me6, web6, 9, "proxy"}}},
 		{bypass + " list host 192.0.2.2\n" + refuse + " list port 80\n", []call{{me4, web4, 0, "server"}, {otherHost, web4, 0, "refused"}}},
 		{refuse + " list port 80\n" + bypass + " list host 192.0.2.2\n", []call{{me4, web4, 0, "refused"}, {me4, server4 + ":82", 0, "server"}}},
+		{"config rule\n option action failover\n list host 192.0.2.2\n list port 80\n" + refuse + " list port 79-81\n", []call{{me4, web4, 0, "proxy"}, {otherHost, web4, 0, "refused"}, {me4, server4 + ":81", 0, "refused"}}},
+		{"config rule\n option action bond\n list dscp EF\n" + bypass + " list host " + lanMAC + "\n", []call{{me4, web4, 46, "proxy"}, {me6, web6, 46, "proxy"}, {me4, web4, 0, "server"}}},
 		{refuse + " option enabled 0\n list port 80\n", []call{{me4, web4, 0, "proxy"}}},
 		{refuse + " list port 80\nconfig bypass\n list host 192.0.2.2\n", []call{{me4, web4, 0, "server"}, {otherHost, web4, 0, "refused"}}},
 	} {

@@ -21,6 +21,9 @@ type Rates struct {
 
 // Meter reads the devices' counters and makes rates of them.
 type Meter struct {
+	// Booked, if set, gets each counter that is read.
+	Booked func(WAN, Counters)
+
 	mu    sync.Mutex
 	lines map[string]*metered // by the line's name
 }
@@ -41,6 +44,9 @@ func (m *Meter) Sample(wans []WAN) (changed bool) {
 		carrier, ok := false, w.Index != 0
 		if ok {
 			c, carrier, ok = readCounters(w.Index)
+		}
+		if ok && m.Booked != nil {
+			m.Booked(w, c)
 		}
 		changed = changed || w.Present && !carrier || w.NoCarrier && carrier
 		m.mu.Lock()

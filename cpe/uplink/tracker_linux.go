@@ -31,7 +31,8 @@ type Tracker struct {
 
 	mu         sync.Mutex // guards what follows; held over a refresh
 	configured *config.Config
-	dead       map[string]string // lines that do not answer, and why that is thought
+	spent      func(line string) (resets string, spent bool) // nil: no quotas
+	dead       map[string]string                             // lines that do not answer, and why that is thought
 }
 
 // NewTracker looks at the lines once and sets the endpoints accordingly.
@@ -81,6 +82,15 @@ func (t *Tracker) Configure(c *config.Config) error {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	t.configured = c
+	return t.refresh()
+}
+
+// Restrain makes the tracker ask spent which lines have used up their quota, and
+// until when. Poke it when the answer changes.
+func (t *Tracker) Restrain(spent func(line string) (resets string, spent bool)) error {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.spent = spent
 	return t.refresh()
 }
 
@@ -178,6 +188,11 @@ func (t *Tracker) refresh() error {
 			return err
 		}
 		w.Present = w.Up
+		if t.spent != nil && c.Quota > 0 {
+			if resets, spent := t.spent(c.Name); spent {
+				w.restrain(c.QuotaAction, resets)
+			}
+		}
 		if dead := t.dead[w.Name]; dead != "" && w.Up {
 			w.Up, w.State, w.Reason = false, Down, dead
 		}

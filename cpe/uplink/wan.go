@@ -42,6 +42,23 @@ func (w WAN) Source(dst netip.Addr) (netip.Addr, bool) {
 	return netip.Addr{}, false
 }
 
+// restrain makes a line whose quota is used up what the configuration wants.
+func (w *WAN) restrain(action config.QuotaAction, resets string) {
+	if resets == "" {
+		resets = "its quota starts anew"
+	}
+	switch {
+	case action == config.QuotaStandby:
+		w.Role = config.Standby
+		if w.Up {
+			w.Reason = "its quota is used up: on standby until " + resets
+		}
+	case w.Up: // off: nor is it asked whether it works
+		w.Up, w.Present, w.State = false, false, Down
+		w.Reason = "its quota is used up: off until " + resets
+	}
+}
+
 // First returns the line for the first subflow towards dst: of those that are
 // up and have an address of that family, the one with the best role, and among
 // equals the one named first. In mode LowestDelay it is the fastest that is not

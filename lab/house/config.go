@@ -48,7 +48,7 @@ func (h *House) WriteCPE(main, sections string) error {
 		if i == 0 {
 			role = "primary"
 		}
-		fmt.Fprintf(&b, "config wan '%s'\n\toption device '%s'\n\toption role '%s'\n\n", w.Name, w.Name, role)
+		fmt.Fprintf(&b, "config wan '%s'\n\toption device '%s'\n\toption role '%s'\n%s\n", w.Name, w.Name, role, h.options.WANOptions[w.Name])
 	}
 	fmt.Fprintf(&b, "config bypass\n\tlist host '%s'\n\tlist host '%s'\n\tlist host '%s'\n\n%s\n", Direct4, Direct6, DirectLTE4, sections)
 	if err := os.MkdirAll(h.cpeDir(), 0o755); err != nil {

@@ -23,8 +23,10 @@ type Options struct {
 	Spec     labnet.Spec
 	Binaries string // folder of tandem-cpe and tandem-concentrator
 
-	CPE          string // more lines for section tandem 'main' of the CPE's UCI file
-	CPESections  string // more sections
+	CPE         string // more lines for section tandem 'main' of the CPE's UCI file
+	CPESections string // more sections
+	// WANOptions has more lines for the sections of lines, by their names.
+	WANOptions   map[string]string
 	Concentrator string // more lines for the concentrator's TOML file, before its tables
 	Tables       string // more tables
 

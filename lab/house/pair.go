@@ -27,9 +27,12 @@ func (h *House) cpeProgram() string {
 // KeysDir is the folder of the CPE's secrets.
 func (h *House) KeysDir() string { return filepath.Join(h.Dir, "keys") }
 
+// StateDir is where the CPE keeps what lines have used of their quotas.
+func (h *House) StateDir() string { return filepath.Join(h.Dir, "cpe-state") }
+
 // cpeFlags make the CPE live in the house's folder.
 func (h *House) cpeFlags() []string {
-	return []string{"--config", h.cpeDir(), "--keys", h.KeysDir(), "--control", filepath.Join(h.Dir, "cpe.sock")}
+	return []string{"--config", h.cpeDir(), "--keys", h.KeysDir(), "--state", h.StateDir(), "--control", filepath.Join(h.Dir, "cpe.sock")}
 }
 
 // ClientCommand runs "tandem-concentrator client" and returns what it prints.

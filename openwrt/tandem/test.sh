@@ -102,6 +102,8 @@ has "set_param user tandem"
 has "set_param capabilities $T/etc/capabilities/tandem.json"
 has "set_param no_new_privs 1"
 has "chown -R tandem $T/etc/tandem/keys"
+has "chown -R tandem $T/etc/tandem/state"
+has "add_jail_mount_rw $T/etc/tandem/keys $T/etc/tandem/state $T/var/run/tandem"
 has "set_param env GOMEMLIMIT=122MiB GOGC=100"
 
 name="nothing is written where all is as it should be"

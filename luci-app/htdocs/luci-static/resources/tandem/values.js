@@ -121,6 +121,9 @@ const kinds = {
 	'key': (s) => (/^[0-9a-f]{16}$/i.test(s) && !/^0+$/.test(s))
 		? null : _('A key is named by 16 hexadecimal digits. The key itself is not written here.'),
 
+	'size': (s, o) => (/^\d+[MGT]$/.test(s) && s.length <= o.max + 1 && +s.slice(0, -1) > 0)
+		? null : _('Write an amount of data such as 500M, 20G or 1T.'),
+
 	'dscp': (s, o) => ((/^\d+$/.test(s) && +s <= o.max) || /^(?:ef|le|cs[0-7]|af[1-4][1-3])$/i.test(s))
 		? null : _('Write a number from 0 to %d, EF, LE, CS0 to CS7, or AF11 to AF43.').format(o.max),
 };

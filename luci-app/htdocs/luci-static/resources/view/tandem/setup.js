@@ -183,6 +183,12 @@ return view.extend({
 			o.optional = true;
 			o.validate = values.validator(options.reset_day);
 		}
+		if (options.quota_action) {
+			o = s.option(form.ListValue, 'quota_action', _('When used up'));
+			for (const action of options.quota_action.choices)
+				o.value(action, action == 'off' ? _('off') : words.role(action));
+			o.default = options.quota_action.default?.[0];
+		}
 	},
 
 	/* All lines on standby is what the daemon refuses. */
