@@ -10,7 +10,7 @@ STATICCHECK = honnef.co/go/tools/cmd/staticcheck@v0.7.0
 export GOVULNCHECK = golang.org/x/vuln/cmd/govulncheck@v1.9.0
 
 .DEFAULT_GOAL := build
-.PHONY: help build daemons vulncheck demo test test-unit test-luci screenshots test-root test-hostile test-fuzz bench bench-check bench-peers lint clean setup package test-arch test-emulated
+.PHONY: help build daemons vulncheck demo test test-unit test-luci screenshots test-root test-hostile test-fire test-fuzz bench bench-check bench-peers lint clean setup package test-arch test-emulated
 
 help: ## list the targets
 	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -44,6 +44,9 @@ test-root: build ## end-to-end tests in the lab (root)
 HOSTILE = TestFlood|TestGarbageThenIdle|TestSlowSenders|TestWrongCredential|TestReplay|TestForbiddenDestinations|TestBindingLog|TestFault
 test-hostile: build ## attacks of full length, with figures; a quiet machine, please (root, 10 min)
 	$(GO) test -v -count=1 -timeout 30m -run '$(HOSTILE)' ./lab/e2e -binaries $(CURDIR)/build -long
+
+test-fire: build ## 10,000 requests while all that can fail does (root, 5 min)
+	$(GO) test -v -count=1 -timeout 30m -run 'TestFireTogether|TestPoolUnderFire' ./lab/e2e -binaries $(CURDIR)/build -long
 
 # Chromium is Debian's; what drives it comes from npm by exact version and hash.
 build/luci-test/installed: luci-app/test/package.json luci-app/test/package-lock.json

@@ -48,6 +48,9 @@ func (s *server) handle(ctx context.Context, cpe *net.TCPConn, entered *pendingC
 	// 2 authorise
 	client, proof, no := s.who(set, source, r)
 	if client == nil {
+		if proof.Verdict == credential.Replayed && whole(cpe) && s.exchanges.offer(proof, cpe, r.Early()) {
+			return // the line died on which it came first
+		}
 		if !no.blameless {
 			s.blame(set, cpe, source)
 		}
@@ -88,12 +91,14 @@ func (s *server) handle(ctx context.Context, cpe *net.TCPConn, entered *pendingC
 
 	// 3 connect
 	account := s.ledger.Account(client.name)
-	early := r.Early()
-	var later []byte
-	if parked {
-		// The CPE sends a request again when its parked connection ends without
-		// an answer. So the server hears nothing before the CPE has been
-		// answered: should this process die in between, nothing happens twice.
+	early, later := r.Early(), []byte(nil)
+	x := s.exchanges.begin(proof, len(early))
+	defer s.exchanges.end(x)
+	if inSYN, err := mptcp.SynDataAcked(cpe); parked || err != nil || !inSYN {
+		// The CPE sends a request again when its connection ends without an
+		// answer. So the server hears nothing before the CPE has been answered:
+		// should this process die in between, nothing happens twice. Only what
+		// came in the SYN would have to wait a round trip for that.
 		early, later = nil, early
 	}
 	server, binding, err := s.connect(ctx, set, client, dst, early)
@@ -101,41 +106,37 @@ func (s *server) handle(ctx context.Context, cpe *net.TCPConn, entered *pendingC
 		client.limits.Release(false)
 		account.Fail()
 		s.counters.failed.Add(1)
-		s.unreachable(ctx, cpe, client, proof, dst, err)
+		s.unreachable(ctx, x, cpe, client, proof, dst, err)
 		return
 	}
 	client.limits.Connected()
 
 	// 4 answer
+	s.counters.relayed.Add(1)
+	account.Open()
 	ended := func() { binding.End(); client.limits.Release(true) }
-	if err := s.answer(ctx, cpe, sign(proof, convert.AppendSuccess(nil))); err != nil {
+	cpe, moved, err := s.hand(ctx, x, cpe, server, sign(proof, convert.AppendSuccess(nil)), later)
+	if err != nil {
+		account.Close(0, int64(moved))
 		_ = mptcp.Reset(server)
 		_ = mptcp.Reset(cpe)
 		ended()
 		return
 	}
-	if len(later) > 0 {
-		if _, err := server.Write(later); err != nil {
-			_ = mptcp.Reset(server)
-			_ = mptcp.Reset(cpe)
-			ended()
-			return
-		}
-	}
+	client.limits.Down().Reserve(moved)
+	s.exchanges.end(x)
 
 	// 5 relay
-	s.counters.relayed.Add(1)
-	account.Open()
 	_ = cpe.SetKeepAliveConfig(keepAlive)
 	flow, err := s.engine.Start(cpe, server, relay.Options{
 		Up: client.limits.Up(), Down: client.limits.Down(), Tag: client,
 		Done: func(_ *relay.Flow, res relay.Result) {
-			account.Close(res.Up, res.Down) // 6 account
+			account.Close(res.Up, res.Down+int64(moved)) // 6 account
 			ended()
 		},
 	})
 	if err != nil {
-		account.Close(0, 0)
+		account.Close(0, int64(moved))
 		_ = mptcp.Reset(server)
 		_ = mptcp.Reset(cpe)
 		ended()
@@ -197,8 +198,10 @@ func (s *server) malformed(ctx context.Context, cpe *net.TCPConn, source netip.A
 		_ = s.answer(ctx, cpe, message)
 		hangUp(cpe)
 	case convert.Close:
+		s.settle(ctx, cpe)
 		_ = cpe.Close()
 	default:
+		s.settle(ctx, cpe)
 		_ = mptcp.Reset(cpe)
 	}
 	s.perPeer.Line(slog.LevelInfo, household(source), "no valid request", "source", source, "err", err)
@@ -208,6 +211,7 @@ func (s *server) malformed(ctx context.Context, cpe *net.TCPConn, source netip.A
 func (s *server) refuse(ctx context.Context, cpe *net.TCPConn, source netip.Addr, no refusal) {
 	s.counters.refused.Add(1)
 	if no.answer == nil {
+		s.settle(ctx, cpe)
 		_ = mptcp.Reset(cpe)
 	} else {
 		_ = s.answer(ctx, cpe, no.answer)
@@ -217,7 +221,7 @@ func (s *server) refuse(ctx context.Context, cpe *net.TCPConn, source netip.Addr
 }
 
 // unreachable tells the client why the server was not reached.
-func (s *server) unreachable(ctx context.Context, cpe *net.TCPConn, client *member, proof credential.Result, dst netip.AddrPort, err error) {
+func (s *server) unreachable(ctx context.Context, x *exchange, cpe *net.TCPConn, client *member, proof credential.Result, dst netip.AddrPort, err error) {
 	s.log.Debug("server not reached", "client", client.name, "dst", dst, "err", err)
 	var why *connect.Error
 	switch {
@@ -227,6 +231,13 @@ func (s *server) unreachable(ctx context.Context, cpe *net.TCPConn, client *memb
 	default: // we are stopping, or the server hung up at once
 		why = &connect.Error{Code: convert.ConnectionReset, Err: err}
 	}
-	_ = s.answer(ctx, cpe, sign(proof, why.Append(nil)))
+	cpe, _ = s.deliver(ctx, x, cpe, sign(proof, why.Append(nil)))
 	hangUp(cpe)
+}
+
+// whole tells whether a connection's handshake is complete, so that its source
+// is who it says it is.
+func whole(cpe *net.TCPConn) bool {
+	done, err := mptcp.Established(cpe)
+	return done && err == nil
 }

@@ -66,6 +66,7 @@ func (d *concentrator) metrics() []metrics.Metric {
 	add("connections_malformed_total", counter, "Connections without a valid request.", float64(r.Malformed))
 	add("connections_failed_total", counter, "Connections whose server was not reached.", float64(r.Failed))
 	add("connections_over_limit_total", counter, "Connections refused because a limit was reached.", float64(r.Overload))
+	add("answers_moved_total", counter, "Answers that went to another connection, since the line of the first had died.", float64(r.Moved))
 	add("draining", gauge, "1 while new connections are refused by command.", map[bool]float64{true: 1}[r.Draining])
 	all = append(all, clientMetrics(d.clientStates())...)
 	files, fileLimit := descriptors()

@@ -26,6 +26,20 @@ func (s *server) answer(ctx context.Context, cpe *net.TCPConn, message []byte) e
 	return err
 }
 
+// settle waits for the handshake of a connection that is to be ended without a
+// word. Before that the kernel may send no reset (Linux 6.18), and who sits
+// there waits for nothing. A SYN whose sender is forged never completes one: it
+// keeps its place among the pending for a moment, as if it had said nothing.
+func (s *server) settle(ctx context.Context, cpe *net.TCPConn) {
+	const moment = 500 * time.Millisecond // a round trip
+	if inSYN, err := mptcp.SynDataAcked(cpe); err != nil || !inSYN {
+		return
+	}
+	ctx, cancel := context.WithTimeout(ctx, moment)
+	defer cancel()
+	_ = mptcp.WaitEstablished(ctx, cpe)
+}
+
 // hangUp ends a connection after an Error TLV. The client's unread bytes must
 // go first: closing over them would send a reset, which can overtake the
 // error.

@@ -47,12 +47,13 @@ type server struct {
 	// draining: clients are sent away (Error 64), the open connections live on.
 	draining atomic.Bool
 
-	setups   sync.WaitGroup
-	front    *front.Front
-	pending  pendingConns
-	parking  *parking
-	counters struct {
-		accepted, turnedAway, relayed, refused, malformed, failed, overload atomic.Int64
+	setups    sync.WaitGroup
+	front     *front.Front
+	pending   pendingConns
+	parking   *parking
+	exchanges exchanges
+	counters  struct {
+		accepted, turnedAway, relayed, refused, malformed, failed, overload, moved atomic.Int64
 	}
 }
 

@@ -21,12 +21,14 @@ type report struct {
 	Accepted int64        `json:"accepted"`
 	Parked   parkedReport `json:"parked"`
 	// TurnedAway are those of Accepted that were reset unread.
-	TurnedAway int64            `json:"turned_away"`
-	Relayed    int64            `json:"relayed"`
-	Refused    int64            `json:"refused"`
-	Malformed  int64            `json:"malformed"`
-	Failed     int64            `json:"failed"`
-	Overload   int64            `json:"overload"`
+	TurnedAway int64 `json:"turned_away"`
+	Relayed    int64 `json:"relayed"`
+	Refused    int64 `json:"refused"`
+	Malformed  int64 `json:"malformed"`
+	Failed     int64 `json:"failed"`
+	Overload   int64 `json:"overload"`
+	// Moved are answers that went to another connection, as a line had died.
+	Moved      int64            `json:"moved"`
 	Goroutines int              `json:"goroutines"`
 	Clients    []account.Totals `json:"clients"`
 }
@@ -49,7 +51,7 @@ func (d *concentrator) status() report {
 		Version: version, Draining: s.draining.Load(), PID: os.Getpid(), Open: s.engine.Active(), Pending: s.pending.count(),
 		Accepted: s.counters.accepted.Load(), Relayed: s.counters.relayed.Load(), Refused: s.counters.refused.Load(),
 		TurnedAway: s.counters.turnedAway.Load(),
-		Malformed:  s.counters.malformed.Load(), Failed: s.counters.failed.Load(), Overload: s.counters.overload.Load(),
+		Malformed:  s.counters.malformed.Load(), Failed: s.counters.failed.Load(), Overload: s.counters.overload.Load(), Moved: s.counters.moved.Load(),
 		Goroutines: runtime.NumGoroutine(),
 		Clients:    s.ledger.Totals(),
 	}

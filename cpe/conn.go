@@ -8,10 +8,7 @@ import (
 	"slices"
 	"time"
 
-	"golang.org/x/sys/unix"
-
 	"github.com/tandem-mptcp/tandem/cpe/config"
-	"github.com/tandem-mptcp/tandem/cpe/direct"
 	"github.com/tandem-mptcp/tandem/cpe/firstbytes"
 	"github.com/tandem-mptcp/tandem/cpe/flows"
 	"github.com/tandem-mptcp/tandem/cpe/handshake"
@@ -36,7 +33,9 @@ import (
 //	7 account
 //
 // Where the concentrator fails in steps 3 to 5, nothing of the connection is
-// lost yet: the first bytes are still at hand, and it goes direct.
+// lost yet: the first bytes are still at hand, and it goes direct. Not so where
+// the concentrator may have passed them on already: what a server is told twice
+// it may do twice, so such a connection ends.
 func (p *proxy) handle(ctx context.Context, lan *net.TCPConn) {
 	f := &flow{lan: lan, log: p.log, started: time.Now(), first: firstbytes.New()}
 	defer f.first.Release()
@@ -70,7 +69,7 @@ func (p *proxy) reach(ctx context.Context, f *flow) {
 				}
 				var server serverError
 				err := p.relayThrough(ctx, c, s, f)
-				if err != nil && !errors.As(err, &server) && c.Usable() && c.Heard().After(f.started) {
+				if err != nil && !errors.As(err, &server) && !f.told() && c.Usable() && c.Heard().After(f.started) {
 					// It works, as others hear: a line must have died under us.
 					err = p.relayThrough(ctx, c, s, f)
 				}
@@ -79,6 +78,9 @@ func (p *proxy) reach(ctx context.Context, f *flow) {
 					return
 				case errors.As(err, &server):
 					p.turnDown(f, server)
+					return
+				case f.told():
+					p.refuse(f, ruleset.Reset, "the concentrator may have passed on what the LAN host said: "+err.Error())
 					return
 				default:
 					f.log.Debug("not through this concentrator", "concentrator", c.Name, "dst", f.dst, "reason", err)
@@ -106,9 +108,14 @@ type flow struct {
 	first    *firstbytes.Buffer
 	started  time.Time
 	log      *logline.Logger
+	// loose: the request is somewhere on its way, and may be carried out.
+	loose bool
 
 	outcome outcome // of a held one
 }
+
+// told tells whether the server may hear the LAN host's first bytes, or has.
+func (f *flow) told() bool { return f.loose && len(f.first.Bytes()) > 0 }
 
 // serverError is the concentrator's word that the server itself cannot be
 // reached: what goes direct would meet the same.
@@ -124,18 +131,18 @@ func (p *proxy) relayThrough(ctx context.Context, c *concentrator, s *settings, 
 	var before []handshake.Kind // what has been retried for; once each
 	for {
 		up, attempt, err := p.request(ctx, c, s, f)
-		if err != nil {
-			return err
+		if err == nil {
+			up, err = p.answer(ctx, c, f, up, attempt)
 		}
-		up, err = p.answer(ctx, c, f, up, attempt)
 		if err == nil {
 			return nil
 		}
+		f.loose = f.loose || attempt != nil && attempt.Loose()
 		if up != nil {
 			_ = mptcp.Reset(up)
 		}
 		var again retry
-		if !errors.As(err, &again) || slices.Contains(before, again.Kind) {
+		if !errors.As(err, &again) || slices.Contains(before, again.Kind) || f.told() {
 			return err
 		}
 		before = append(before, again.Kind)
@@ -150,15 +157,22 @@ func (p *proxy) request(ctx context.Context, c *concentrator, s *settings, f *fl
 			return nil, attempt, p.requestWarm(c, s, f, attempt)
 		}
 	}
+	var header [256]byte
+	request, nonce, err := c.AppendConnect(header[:0], f.dst)
+	if err != nil {
+		return nil, nil, err
+	}
 	for again := false; ; again = true {
 		attempt, err := c.Plan(wayOf(s.config.FirstByte), f.mode)
 		if err != nil {
 			return nil, nil, err
 		}
-		up, err := p.requestOn(ctx, c, s, f, attempt)
+		attempt.Nonce = nonce
+		up, err := p.requestOn(ctx, s, f, attempt, request)
 		if err == nil || again || !attempt.Superseded() {
 			return up, attempt, err
 		}
+		f.loose = f.loose || attempt.Loose()
 		// The line went away under it. The other one leads there as well.
 	}
 }
@@ -175,13 +189,7 @@ func wayOf(b config.FirstByte) upstream.Way {
 }
 
 // requestOn sends the request on a connection of its own.
-func (p *proxy) requestOn(ctx context.Context, c *concentrator, s *settings, f *flow, attempt *upstream.Attempt) (*net.TCPConn, error) {
-	var header [256]byte
-	request, nonce, err := c.AppendConnect(header[:0], f.dst)
-	if err != nil {
-		return nil, err
-	}
-	attempt.Nonce = nonce
+func (p *proxy) requestOn(ctx context.Context, s *settings, f *flow, attempt *upstream.Attempt, request []byte) (*net.TCPConn, error) {
 	if attempt.SynData && f.lan != nil {
 		if err := p.waitFirst(s, f); err != nil {
 			return nil, err
@@ -202,11 +210,7 @@ func (p *proxy) requestOn(ctx context.Context, c *concentrator, s *settings, f *
 			return nil, serverError{error: err}
 		}
 	}
-	attempt.Sent(f.first.With(request))
-	if _, err := up.Write(f.first.With(request)); err != nil {
-		_ = mptcp.Reset(up)
-		return nil, err
-	}
+	attempt.Send(up, f.first.With(request))
 	return up, nil
 }
 
@@ -226,7 +230,7 @@ func (p *proxy) requestWarm(c *concentrator, s *settings, f *flow, attempt *upst
 		return err
 	}
 	attempt.Nonce = nonce
-	attempt.Send(f.first.With(request))
+	attempt.Send(nil, f.first.With(request))
 	return nil
 }
 
@@ -339,52 +343,6 @@ func (p *proxy) carry(listed *flows.Flow, lan, up *net.TCPConn, done func(*relay
 	}
 	listed.Attach(running)
 	return nil
-}
-
-// goDirect carries the flow without the concentrator, as a router would.
-func (p *proxy) goDirect(ctx context.Context, f *flow) {
-	server, err := direct.Dial(ctx, f.dst, ruleset.MarkOwn, p.lines.Devices(f.dst.Addr()))
-	if err != nil {
-		p.ranOut(err)
-		p.turnDown(f, saidDirectly(err))
-		return
-	}
-	if f.lan == nil {
-		f.outcome = outcome{opened: &opened{up: server, begin: func(lan *net.TCPConn) error {
-			f.lan = lan
-			return p.joinDirect(f, server)
-		}}}
-		return
-	}
-	_, err = server.Write(f.first.Bytes())
-	if err == nil {
-		err = p.joinDirect(f, server)
-	}
-	if err != nil {
-		p.ranOut(err)
-		_ = mptcp.Reset(server)
-		p.refuse(f, ruleset.Reset, err.Error())
-	}
-}
-
-// saidDirectly is what a failed connection attempt tells of the server.
-func saidDirectly(err error) serverError {
-	switch {
-	case errors.Is(err, unix.ECONNREFUSED):
-		return serverError{err, true, ruleset.Reset}
-	case errors.Is(err, unix.EHOSTUNREACH), errors.Is(err, unix.ETIMEDOUT):
-		return serverError{err, true, ruleset.Unreachable}
-	}
-	return serverError{error: err}
-}
-
-// joinDirect hands both connections to the relay.
-func (p *proxy) joinDirect(f *flow, server *net.TCPConn) error {
-	p.counters.direct.Add(1)
-	account := p.ledger.Account("direct")
-	account.Open()
-	listed := &flows.Flow{Host: f.src, Destination: f.dst, Started: f.started, Mode: flows.Direct}
-	return p.carry(listed, f.lan, server, func(_ *relay.Flow, r relay.Result) { account.Close(r.Up, r.Down) })
 }
 
 // turnDown gives the LAN host the server's refusal. Who was accepted already

@@ -198,9 +198,12 @@ func (t *Tracker) refresh() error {
 		}
 		wans = append(wans, w)
 	}
-	if old := t.wans.Load(); old != nil {
-		logChanges(t.log, *old, wans)
+	var old []WAN
+	if seen := t.wans.Load(); seen != nil {
+		old = *seen
+		logChanges(t.log, old, wans)
 	}
+	since(time.Now(), old, wans)
 	t.wans.Store(&wans)
 	t.sources.learn(wans)
 	facts, err := readFacts()
@@ -218,6 +221,20 @@ func (t *Tracker) refresh() error {
 		t.log.Warn("not all lines have an MPTCP endpoint", "err", err)
 	}
 	return nil
+}
+
+// since notes when lines have come up, now if they were not up before.
+func since(now time.Time, old, wans []WAN) {
+	for i := range wans {
+		w := &wans[i]
+		at := slices.IndexFunc(old, func(o WAN) bool { return o.Name == w.Name })
+		switch {
+		case at >= 0 && w.Up && old[at].Up:
+			w.Since = old[at].Since
+		case w.Up:
+			w.Since = now
+		}
+	}
 }
 
 func logChanges(log *logline.Logger, old, wans []WAN) {

@@ -20,11 +20,12 @@ type WAN struct {
 	Metered   bool
 	// RateDown and RateUp are what it can carry, in bit/s; 0: not told.
 	RateDown, RateUp float64
-	NoCarrier        bool   // the device is there and switched on, but not connected
-	Present          bool   // device, carrier and address are there
-	Up               bool   // Present, and packets come back: State is not Down
-	State            State  // how well it serves
-	Reason           string // why it is not Up, in words
+	NoCarrier        bool      // the device is there and switched on, but not connected
+	Present          bool      // device, carrier and address are there
+	Up               bool      // Present, and packets come back: State is not Down
+	Since            time.Time // when it came up, the last time
+	State            State     // how well it serves
+	Reason           string    // why it is not Up, in words
 	// Delay is the round trip to the concentrator, lately; 0: unknown.
 	Delay time.Duration
 	// Fastest is set on the line with the shortest delay.

@@ -3,6 +3,7 @@ package uplink
 import (
 	"net/netip"
 	"testing"
+	"time"
 
 	"github.com/tandem-mptcp/tandem/cpe/config"
 )
@@ -34,5 +35,24 @@ func TestFirst(t *testing.T) {
 				t.Errorf("got %q, %v; want %q", got.Name, ok, tt.want)
 			}
 		})
+	}
+}
+
+// TestSince: a line that was away for a moment counts from its return.
+func TestSince(t *testing.T) {
+	at := func(s int64) time.Time { return time.Unix(s, 0) }
+	step := func(now int64, old []WAN, up bool) []WAN {
+		wans := []WAN{{Name: "dsl", Up: up}}
+		since(at(now), old, wans)
+		return wans
+	}
+	first := step(1, nil, true)
+	still := step(2, first, true)
+	if !first[0].Since.Equal(at(1)) || !still[0].Since.Equal(at(1)) {
+		t.Errorf("since %v, then %v", first[0].Since, still[0].Since)
+	}
+	back := step(4, step(3, still, false), true)
+	if !back[0].Since.Equal(at(4)) {
+		t.Errorf("back since %v, want %v", back[0].Since, at(4))
 	}
 }

@@ -25,60 +25,77 @@ const (
 
 // Answer reads the converter's answer to the attempt's request. It comes on
 // conn, or on another connection if conn had to be replaced (repair.go); what
-// does not answer is closed.
+// does not answer is closed. After an error, [Attempt.Loose] tells whether the
+// request may have been carried out.
 func (c *Converter) Answer(ctx context.Context, conn *net.TCPConn, a *Attempt, buf []byte) (*net.TCPConn, handshake.Answer, []byte, error) {
 	if a.warm != nil {
-		got := c.answerWarm(ctx, a, buf)
-		return got.conn, got.answer, got.rest, got.err
+		conn = a.warm.TCPConn
 	}
-	err := c.await(ctx, conn, time.Now(), nil)
+	got := c.wait(ctx, conn, a, buf)
+	return got.conn, got.answer, got.rest, got.err
+}
+
+// wait waits for the answer on the connection on which the request was sent,
+// and has it repaired if that does not bring it.
+func (c *Converter) wait(ctx context.Context, conn *net.TCPConn, a *Attempt, buf []byte) answered {
+	err := a.failed
 	if err == nil {
-		var answer handshake.Answer
-		var rest []byte
-		if answer, rest, err = c.readAnswer(conn, buf, a.Nonce); err == nil {
-			return conn, answer, rest, nil
+		err = c.await(ctx, conn, a)
+	}
+	if err == nil {
+		var got answered
+		if got, err = c.readOn(conn, a, buf); err == nil {
+			return got
 		}
 	}
+	if errors.Is(err, errSilent) {
+		return c.hedge(ctx, conn, a, buf)
+	}
 	_ = mptcp.Reset(conn)
+	a.lost(err, a.inSYN())
+	c.log.Debug("request not answered", "wan", a.Line.Name, "may_be_carried_out", a.loose, "reason", err)
 	switch {
 	case !errors.Is(err, errLost):
-	case c.signer != nil:
-		got := c.repair(ctx, a, buf)
-		return got.conn, got.answer, got.rest, got.err
-	default: // a second copy could not be told from the first
-		err = c.noAnswer(err)
+		return answered{err: err}
+	case c.signer == nil: // a second copy could not be told from the first
+		return answered{err: c.noAnswer(err)}
 	}
-	return nil, handshake.Answer{}, nil, err
+	c.repairs.lost.Add(1)
+	return c.repair(ctx, a, buf, new(gate))
 }
 
 // await waits until an answer begins to arrive. A slow one is waited for as
 // long as the converter shows on other connections that it works; when it does
-// not, await gives up, so that the flow can go direct. errLost says that the
-// connection ended. The caller may have waited before: asked is when it began,
-// err how that ended.
-func (c *Converter) await(ctx context.Context, conn *net.TCPConn, asked time.Time, err error) error {
-	since := asked
-	for wait := c.patience(); ; wait = min(2*wait, 5*time.Second) {
-		if err == nil {
-			since = time.Now()
-			if err = waitReadable(conn, wait); err == nil {
+// not, await gives up. errLost says that the connection ended, errSilent that
+// the request had better be sent again: the line it went over is gone, or the
+// converter's kernel has not acknowledged it.
+func (c *Converter) await(ctx context.Context, conn *net.TCPConn, a *Attempt) error {
+	asked, patient := time.Now(), c.patience()
+	for wait := patient; ; wait = min(2*wait, 5*time.Second) {
+		for since, end := time.Now(), time.Now().Add(wait); ; {
+			err := waitReadable(conn, min(patience, time.Until(end)))
+			switch {
+			case err == nil:
 				return nil
+			case !errors.Is(err, os.ErrDeadlineExceeded):
+				return fmt.Errorf("%w: %w", errLost, err)
+			case ctx.Err() != nil:
+				return context.Cause(ctx)
+			case c.signer != nil && (a.cut() || time.Since(asked) >= patient && !delivered(conn)):
+				return errSilent
+			case time.Since(asked) > answerLimit:
+				return fmt.Errorf("no answer within %s", answerLimit)
 			}
-		}
-		switch {
-		case !errors.Is(err, os.ErrDeadlineExceeded):
-			return fmt.Errorf("%w: %w", errLost, err)
-		case ctx.Err() != nil:
-			return context.Cause(ctx)
-		case time.Since(asked) > answerLimit:
-			return fmt.Errorf("no answer within %s", answerLimit)
-		}
-		if !c.Heard().After(since) {
-			if err := c.Verify(ctx); err != nil {
-				return err
+			if time.Now().Before(end) {
+				continue
 			}
+			if !c.Heard().After(since) {
+				if err := c.Verify(ctx); err != nil {
+					return err
+				}
+			}
+			break
 		}
-		err = nil
 	}
 }
 
@@ -93,7 +110,8 @@ func (c *Converter) noAnswer(err error) error {
 }
 
 // waitReadable waits until something can be read, an end included, without
-// reading it.
+// reading it. It returns the error with which the connection has ended, which
+// the socket tells once.
 func waitReadable(conn *net.TCPConn, d time.Duration) error {
 	raw, err := conn.SyscallConn()
 	if err != nil {
@@ -102,8 +120,13 @@ func waitReadable(conn *net.TCPConn, d time.Duration) error {
 	_ = conn.SetReadDeadline(time.Now().Add(d))
 	defer conn.SetReadDeadline(time.Time{})
 	var peek [1]byte
-	return raw.Read(func(fd uintptr) bool {
-		_, _, err := unix.Recvfrom(int(fd), peek[:], unix.MSG_PEEK)
-		return err != unix.EAGAIN && err != unix.EINTR
+	var end error
+	err = raw.Read(func(fd uintptr) bool {
+		_, _, end = unix.Recvfrom(int(fd), peek[:], unix.MSG_PEEK)
+		return end != unix.EAGAIN && end != unix.EINTR
 	})
+	if err != nil {
+		return err
+	}
+	return end
 }

@@ -30,8 +30,10 @@ type Attempt struct {
 	to        netip.AddrPort
 
 	warm   *warm.Conn // the parked connection it uses; nil: it makes its own
-	sent   []byte     // on it
+	sent   []byte     // the request and what the LAN host said
 	failed error      // of sending
+	silent bool       // nothing came back: its line is not trusted
+	loose  bool       // it may have been carried out, see Loose
 }
 
 // Way is how a request is to reach the converter.
@@ -100,6 +102,7 @@ func (a *Attempt) Open(ctx context.Context, request []byte) (*net.TCPConn, error
 		request = nil
 	}
 	conn, err := a.race(ctx, request)
+	a.loose = err != nil && request != nil && !errors.Is(err, unix.ECONNREFUSED)
 	switch {
 	case err == nil:
 		return conn, nil

@@ -5,44 +5,97 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"net"
 	"os"
+	"slices"
+	"sync/atomic"
 	"time"
 
+	"golang.org/x/sys/unix"
+
 	"github.com/tandem-mptcp/tandem/cpe/handshake"
+	"github.com/tandem-mptcp/tandem/cpe/uplink"
 	"github.com/tandem-mptcp/tandem/shared/credential"
 	"github.com/tandem-mptcp/tandem/shared/mptcp"
 )
 
 // A request can meet the end of its connection: the concentrator closed a parked
 // one in that moment, something on the way has forgotten it and drops what is
-// sent, or its only line went away. The same bytes then go out once more on a
-// new connection, and the LAN host sees nothing of it.
+// sent, or its line went away, with the request or with the answer. The same
+// bytes then go out once more on a new connection, and the LAN host sees nothing
+// of it.
 //
 // They are the same down to the nonce, and the concentrator takes a nonce once.
-// If it has read the first copy it refuses the second; if it takes the second,
-// it will refuse the first, should that arrive after all. So the request is
-// carried out at most once, whatever got lost, and there is no need to be
-// certain that the first one did before the second is sent. What remains is
-// the concentrator's side of the bargain: it does not close a connection on
-// which it has taken a request without answering.
+// If it has read the first copy and its answer has not arrived, it answers on
+// the connection that the second copy came on, and ends the first. If the answer
+// has arrived, it refuses the second copy. If it reads the second one first, it
+// refuses the other. So the request is carried out at most once, whatever got
+// lost, and once a second copy is out the concentrator's word decides which of
+// the two goes on: an answer that comes on the first connection counts only when
+// the second was refused.
+//
+// What remains is the concentrator's side of the bargain: it does not close a
+// connection on which it has taken a request without answering.
 
 // ErrTaken says that the concentrator has taken a request, and the connection
 // it came on broke before the answer arrived. It must not be sent again.
 var ErrTaken = errors.New("the connection broke after the concentrator had taken the request")
 
-// errLost says that a parked connection ended without an answer.
-var errLost = errors.New("closed before it was answered")
+var (
+	// errLost says that a connection ended without an answer.
+	errLost = errors.New("closed before it was answered")
+	// errSilent says that a connection had better be replaced.
+	errSilent = errors.New("silent")
+)
+
+// Loose tells whether the request was sent and may have been carried out,
+// though no answer says so. Then it must not be made anew.
+func (a *Attempt) Loose() bool { return a.loose }
+
+// lost books the end of the connection on which the request was sent. One that
+// the concentrator ends without an answer has carried out nothing. Only where
+// the request came in the SYN the server hears of it before we do; there a
+// concentrator that refuses sends a reset, and one that dies an end.
+func (a *Attempt) lost(err error, inSYN bool) {
+	ends := []error{io.EOF, unix.ECONNRESET, unix.EPIPE, unix.ENOTCONN, errFewer}
+	if inSYN {
+		ends = []error{unix.ECONNRESET}
+	}
+	a.loose = a.loose || !slices.ContainsFunc(ends, func(end error) bool { return errors.Is(err, end) })
+}
+
+// inSYN tells whether the request itself went in the SYN of the attempt's first
+// connection. A parked one may have had its Hold there.
+func (a *Attempt) inSYN() bool { return a.SynData && a.warm == nil }
 
 // Sent notes what was sent on a connection that the attempt made itself, to be
 // sent again if need be. It must not be changed until the answer is there.
 func (a *Attempt) Sent(request []byte) { a.sent = request }
 
-// Send sends request on a connection from Warm. It must not be changed until
-// the answer is there. A failure is for Answer to repair.
-func (a *Attempt) Send(request []byte) {
+// Send sends request on a connection from Open or, where that is nil, from Warm.
+// It must not be changed until the answer is there. A failure is for Answer to
+// repair.
+func (a *Attempt) Send(conn *net.TCPConn, request []byte) {
+	if conn == nil {
+		conn = a.warm.TCPConn
+	}
 	a.sent = request
-	_, a.failed = a.warm.Write(request)
+	if _, err := conn.Write(request); err != nil {
+		a.failed = fmt.Errorf("%w: %w", errLost, err)
+	}
+}
+
+// cut tells whether the line that the connection was made over has gone since,
+// be it for a moment: what the other end sends there comes to nothing.
+func (a *Attempt) cut() bool {
+	for _, w := range a.converter.lines() {
+		if w.Name == a.Line.Name {
+			source, ok := w.Source(a.to.Addr())
+			return !w.Up || !ok || source != a.dialer.Source || !w.Since.Equal(a.Line.Since)
+		}
+	}
+	return true
 }
 
 // Abandon gives up a connection from Warm on which nothing was sent.
@@ -56,56 +109,59 @@ type answered struct {
 	err    error
 }
 
-// answerWarm waits for the answer to what Send sent.
-func (c *Converter) answerWarm(ctx context.Context, a *Attempt, buf []byte) answered {
-	conn, asked := a.warm.TCPConn, time.Now()
-	err := a.failed
-	if err == nil {
-		err = waitReadable(conn, c.patience())
-	}
-	if errors.Is(err, os.ErrDeadlineExceeded) {
-		if !delivered(conn) {
-			return c.hedge(ctx, a, buf)
-		}
-		// It has the request, and may be slow.
-		if err = c.await(ctx, conn, asked, err); err != nil && !errors.Is(err, errLost) {
-			_ = mptcp.Reset(conn)
-			return answered{err: err}
-		}
-	}
-	if err == nil {
-		if got := c.readWarm(a, buf); got.err == nil {
-			return got
-		}
-	}
-	_ = mptcp.Reset(conn)
-	c.repairs.lost.Add(1)
-	return c.repair(ctx, a, buf)
-}
-
 // delivered tells whether the concentrator's kernel has acknowledged all that
 // was sent.
 func delivered(conn *net.TCPConn) bool {
 	info, err := mptcp.Inspect(conn)
+	if errors.Is(err, mptcp.ErrNotMPTCP) {
+		return true // TCP itself makes the best of it
+	}
 	return err == nil && info.SendUnacked == info.WriteSeq
 }
 
-// readWarm reads the answer that has begun to arrive on a's connection; errLost
-// if what arrives is its end.
-func (c *Converter) readWarm(a *Attempt, buf []byte) answered {
-	n, err := peek(a.warm, buf)
-	if err != nil || n == 0 {
-		return answered{err: errLost}
+// errFewer is Error 64 on a parked connection, which crossed our request.
+var errFewer = errors.New("the concentrator wants fewer connections")
+
+// readOn reads the answer that has begun to arrive on the attempt's connection;
+// errLost if what arrives is its end.
+func (c *Converter) readOn(conn *net.TCPConn, a *Attempt, buf []byte) (answered, error) {
+	if a.warm != nil {
+		n, err := peek(a.warm, buf)
+		if err == nil && n > 0 {
+			if _, fewer := c.saysFewer(buf[:n], a.warm.Note.(*held).nonce); fewer {
+				return answered{}, fmt.Errorf("%w: %w", errLost, errFewer)
+			}
+		}
 	}
-	if _, fewer := c.saysFewer(buf[:n], a.warm.Note.(*held).nonce); fewer {
-		return answered{err: errLost}
-	}
-	answer, rest, err := c.readAnswer(a.warm.TCPConn, buf, a.Nonce)
+	answer, rest, err := c.readAnswer(conn, buf, a.Nonce)
 	if err != nil {
-		return answered{err: errLost}
+		return answered{}, err
 	}
-	c.pool.Proved(a.warm)
-	return answered{a.warm.TCPConn, answer, rest, nil}
+	if a.warm != nil {
+		c.pool.Proved(a.warm)
+	}
+	return answered{conn, answer, rest, nil}, nil
+}
+
+// gate decides between a connection that begins to answer after all and a
+// second copy of its request that is about to be sent.
+type gate struct{ state atomic.Int32 }
+
+const (
+	gateSent     = 1 // the copy is out
+	gateAnswered = 2 // the copy is not needed
+)
+
+// send asks whether a copy may go out.
+func (g *gate) send() bool { return g.state.CompareAndSwap(0, gateSent) || g.state.Load() == gateSent }
+
+// answered asks whether the first connection's answer may be taken at once.
+func (g *gate) answered() bool {
+	if g.state.CompareAndSwap(0, gateAnswered) {
+		return true
+	}
+	g.state.Store(gateAnswered) // no more copies
+	return false
 }
 
 // repairTries is how often the same bytes go out again. A concentrator that
@@ -113,35 +169,45 @@ func (c *Converter) readWarm(a *Attempt, buf []byte) answered {
 // between has taken the request before.
 const repairTries = 3
 
-// repair sends a's request on a new connection.
-func (c *Converter) repair(ctx context.Context, a *Attempt, buf []byte) answered {
+// repair sends a's request on a new connection. One that was silent is not
+// trusted, nor is its line: another one is tried first.
+func (c *Converter) repair(ctx context.Context, a *Attempt, buf []byte, g *gate) answered {
 	for range repairTries {
 		again, err := c.Plan(Plain, a.Mode)
 		if err != nil {
 			return answered{err: err}
 		}
+		if other, ok := uplink.Next(c.lines(), again.to.Addr(), a.Mode, a.Line.Name); ok && a.silent {
+			again = c.over(other, again.to, Plain)
+			again.Mode = a.Mode
+		}
 		conn, err := again.Open(ctx, nil)
 		if err != nil {
 			return answered{err: err}
 		}
-		stop := context.AfterFunc(ctx, func() { _ = conn.SetReadDeadline(time.Unix(1, 0)) })
-		if _, err = conn.Write(a.sent); err == nil {
-			if err = c.await(ctx, conn, time.Now(), nil); err == nil {
-				var got answered
-				got.answer, got.rest, err = c.readAnswer(conn, buf, a.Nonce)
-				if err == nil {
-					stop()
-					*a = Attempt{Line: again.Line, Mode: again.Mode, Nonce: a.Nonce, converter: c, dialer: again.dialer, to: again.to}
-					got.conn = conn
-					c.repairs.made.Add(1)
-					return got
-				}
-			}
+		if !g.send() {
+			_ = mptcp.Reset(conn)
+			return answered{err: ErrTaken}
 		}
+		stop := context.AfterFunc(ctx, func() { _ = conn.SetReadDeadline(time.Unix(1, 0)) })
+		got := c.repairOn(ctx, conn, a, again, buf)
 		stop()
+		if got.err == nil {
+			// Said of this copy, and not of one that a former run of the
+			// concentrator may have had: see Loose.
+			loose := a.loose && got.answer.Kind != handshake.Accepted && got.answer.Kind != handshake.Refused && got.answer.Kind != handshake.Unreachable
+			*a = Attempt{Line: again.Line, Mode: again.Mode, Nonce: a.Nonce, converter: c, dialer: again.dialer, to: again.to, loose: loose}
+			c.repairs.made.Add(1)
+			return got
+		}
 		_ = mptcp.Reset(conn)
 		if ctx.Err() != nil {
+			a.loose = true
 			return answered{err: context.Cause(ctx)}
+		}
+		a.lost(got.err, false)
+		if !g.send() {
+			return answered{err: ErrTaken}
 		}
 		if verr := c.Verify(ctx); verr != nil {
 			return answered{err: verr}
@@ -151,21 +217,40 @@ func (c *Converter) repair(ctx context.Context, a *Attempt, buf []byte) answered
 	return answered{err: ErrTaken}
 }
 
-// takenPatience is how long a connection that was silent may still bring the
-// answer to a request that is known to have been taken.
-const takenPatience = 10 * time.Second
+// repairOn sends a's request on a connection that was made for it.
+func (c *Converter) repairOn(ctx context.Context, conn *net.TCPConn, a, again *Attempt, buf []byte) (got answered) {
+	if _, got.err = conn.Write(a.sent); got.err != nil {
+		return got
+	}
+	if got.err = c.await(ctx, conn, again); got.err != nil {
+		return got
+	}
+	got.conn = conn
+	got.answer, got.rest, got.err = c.readAnswer(conn, buf, a.Nonce)
+	return got
+}
+
+const (
+	// takenPatience is how long a connection that was silent may still bring
+	// the answer to a request that is known to have been taken.
+	takenPatience = 10 * time.Second
+	// verdictPatience is how long the concentrator may take to say which of two
+	// copies goes on, when one has an answer.
+	verdictPatience = 3 * time.Second
+)
 
 // hedge repairs while the connection on which the request was sent may still
-// be alive: whichever answers first has it.
-func (c *Converter) hedge(ctx context.Context, a *Attempt, buf []byte) answered {
+// be alive.
+func (c *Converter) hedge(ctx context.Context, original *net.TCPConn, a *Attempt, buf []byte) answered {
 	c.repairs.hedged.Add(1)
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
-	original, parked := a.warm.TCPConn, a.warm
-	second := *a
+	undelivered := !delivered(original)
+	second, g := *a, new(gate)
+	second.warm, second.silent = nil, true
 	second.sent = bytes.Clone(a.sent) // it may outlive the flow's buffer
 	repaired := make(chan answered, 1)
-	go func() { repaired <- c.repair(ctx, &second, make([]byte, handshake.AnswerBuffer)) }()
+	go func() { repaired <- c.repair(ctx, &second, make([]byte, handshake.AnswerBuffer), g) }()
 	verified := make(chan error, 1)
 	go func() { verified <- c.Verify(ctx) }()
 	readable := make(chan error, 1)
@@ -180,18 +265,54 @@ func (c *Converter) hedge(ctx context.Context, a *Attempt, buf []byte) answered 
 		select {
 		case err := <-readable:
 			readable = nil
+			speaks := false
 			if err == nil {
-				if got := c.readWarm(a, buf); got.err == nil {
+				n, perr := peek(original, buf)
+				speaks = perr == nil && n > 0
+			}
+			if speaks && !g.answered() {
+				// The copy is out: the concentrator decides.
+				select {
+				case got := <-repaired:
+					if got.err == nil {
+						_ = mptcp.Reset(original)
+						return c.adopt(a, second, got)
+					}
+				case <-time.After(verdictPatience):
+					cancel()
 					go discard(repaired)
+				}
+				repaired = nil
+			}
+			if err == nil {
+				var got answered
+				if got, err = c.readOn(original, a, buf); err == nil {
+					if repaired != nil {
+						cancel()
+						go discard(repaired)
+					}
 					return got
 				}
 			}
 			_ = mptcp.Reset(original)
-			return c.adopt(a, second, <-repaired)
+			a.lost(err, a.inSYN())
+			if speaks { // what, nobody understands
+				cancel()
+				if repaired != nil {
+					go discard(repaired)
+				}
+				return answered{err: ErrTaken}
+			}
+			got := <-repaired
+			second.loose = second.loose && a.loose
+			a.loose = a.loose || got.err != nil
+			return c.adopt(a, second, got)
 		case err := <-verified:
 			if err != nil { // there is nobody to repair it with
 				giveUp()
+				cancel()
 				go discard(repaired)
+				a.loose = true
 				return answered{err: err}
 			}
 		case got := <-repaired:
@@ -204,14 +325,17 @@ func (c *Converter) hedge(ctx context.Context, a *Attempt, buf []byte) answered 
 				case <-time.After(takenPatience):
 				}
 				if err == nil {
-					if late := c.readWarm(a, buf); late.err == nil {
+					if late, err := c.readOn(original, a, buf); err == nil {
 						return late
 					}
 				}
-			} else if got.err == nil {
-				c.pool.Stale(parked)
+			} else if got.err == nil && undelivered && a.warm != nil && !a.cut() {
+				c.pool.Stale(a.warm)
 			}
 			giveUp()
+			if got.err != nil {
+				a.loose = true
+			}
 			return c.adopt(a, second, got)
 		}
 	}

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"sync"
+	"syscall"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -202,8 +203,8 @@ func (c *Converter) saysFewer(b []byte, hold credential.Nonce) (time.Duration, b
 }
 
 // peek reads what is there without waiting and without taking it.
-func peek(w *warm.Conn, buf []byte) (n int, err error) {
-	raw, err := w.SyscallConn()
+func peek(conn syscall.Conn, buf []byte) (n int, err error) {
+	raw, err := conn.SyscallConn()
 	if err != nil {
 		return 0, err
 	}

@@ -53,7 +53,11 @@ func TestNewConnectionsOverDeadLine(t *testing.T) {
 	})
 	wg.Wait()
 	t.Logf("%d connections until it was known, after %v: worst %v", opened, took.Round(time.Millisecond), worst.Round(time.Millisecond))
-	if worst > 3*time.Second { // 1.5 s on a machine that is not busy with other tests
+	bar := 3 * time.Second
+	if *long {
+		bar = 1500 * time.Millisecond
+	}
+	if worst > bar {
 		t.Errorf("worst connection before it was known took %v", worst)
 	}
 	var after []time.Duration

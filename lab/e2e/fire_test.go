@@ -162,9 +162,6 @@ func TestPoolUnderFire(t *testing.T) {
 				for _, down := range []bool{true, false} {
 					before := f.next.Load()
 					eventually(t, 20*time.Second, "flows go on", func() bool { return f.next.Load() > before+30 })
-					// A flow that is on one line alone when it is cut can fail, as it
-					// would without Tandem: here those on parked connections count.
-					eventually(t, 30*time.Second, "connections are ready", func() bool { return status(t, h).Concentrators[0].Warm.Ready >= 12 })
 					if err := h.Link("dsl").SetDown(down); err != nil {
 						t.Error(err)
 					}
@@ -190,6 +187,83 @@ func TestPoolUnderFire(t *testing.T) {
 		}
 		f.judge()
 	})
+}
+
+// TestFireTogether has it all at once, and looks at what is left of it: lines
+// that flap, a concentrator that restarts, translators that forget. With -long
+// 10,000 requests (make test-fire).
+func TestFireTogether(t *testing.T) {
+	t.Parallel()
+	goal, piece := int64(400), int64(30)
+	if *long {
+		goal, piece = 10000, 300
+	}
+	h := build(t, sixty())
+	f := openFire(t, h)
+	forgetful(t, h, 3*time.Second)
+	ready(t, h)
+	f.burst(50)
+	ready(t, h)
+	before := footprint(t, h)
+	more := func(what string) {
+		t.Helper()
+		from := f.next.Load()
+		eventually(t, time.Minute, "flows go on "+what, func() bool { return f.next.Load() > from+piece || t.Failed() })
+	}
+	for f.next.Load() < goal && !t.Failed() {
+		f.during(16, func() {
+			for _, line := range []string{"dsl", "lte"} {
+				for _, down := range []bool{true, false} {
+					if err := h.Link(line).SetDown(down); err != nil {
+						t.Error(err)
+					}
+					more(line + " flaps")
+				}
+			}
+			if err := h.Concentrator.Stop(10 * time.Second); err != nil {
+				t.Error(err)
+			}
+			more("without the concentrator")
+			if err := h.StartConcentrator(within(t, 20*time.Second)); err != nil {
+				t.Error(err)
+			}
+			more("with the concentrator")
+		})
+		eventually(t, 20*time.Second, "the concentrator is used again", func() bool { return status(t, h).Concentrators[0].Warm.Ready > 0 })
+		time.Sleep(4 * time.Second) // idle, until what lies ready is forgotten
+		f.burst(20)
+	}
+	f.judge()
+	var after map[string]footprints
+	defer func() { t.Logf("before %+v, after %+v", before, after) }()
+	eventually(t, 30*time.Second, "nothing is left of it", func() bool {
+		after = footprint(t, h)
+		for name, b := range before {
+			// A heap keeps what it had at its largest for a while.
+			if a := after[name]; a.files > b.files+2 || a.kB > b.kB+24<<10 {
+				return false
+			}
+		}
+		return true
+	})
+}
+
+// footprints is what a daemon has: open files without those of parked
+// connections, and memory.
+type footprints struct{ files, kB int }
+
+func footprint(t *testing.T, h *house.House) map[string]footprints {
+	t.Helper()
+	s := status(t, h)
+	c, err := h.ConcentratorStatus()
+	if err != nil {
+		t.Fatal(err)
+	}
+	cpe, concentrator := h.CPE.PID(), h.Concentrator.PID()
+	return map[string]footprints{
+		"cpe":          {descriptors(t, cpe) - s.Concentrators[0].Warm.Ready, resident(t, cpe)},
+		"concentrator": {descriptors(t, concentrator) - c.Parked.Now, resident(t, concentrator)},
+	}
 }
 
 // forgetful makes both lines drop, without a word, the packets of connections

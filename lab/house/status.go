@@ -97,6 +97,9 @@ type ConcentratorStatus struct {
 
 	TurnedAway int64 `json:"turned_away"`
 	Goroutines int   `json:"goroutines"`
+	Parked     struct {
+		Now int `json:"now"`
+	} `json:"parked"`
 }
 
 // ConcentratorStatus asks the concentrator.

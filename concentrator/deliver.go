@@ -1,0 +1,287 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"io"
+	"net"
+	"os"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/tandem-mptcp/tandem/shared/mptcp"
+)
+
+const (
+	// lostPatience is how long a request whose connection broke before its
+	// answer arrived waits to be sent again: as long as a CPE needs to find out
+	// that a line is dead.
+	lostPatience = 2 * time.Second
+	// deliverLimit ends the watch over an answer.
+	deliverLimit = 10 * time.Second
+	// deliverTick is how often is looked whether an answer has arrived while
+	// nothing else happens.
+	deliverTick = 20 * time.Millisecond
+	// keptMost is how much of what the server says is kept to be said again, and
+	// so how much is sent before the answer has arrived: more than what the
+	// kernel sends in the first round trip (ten segments).
+	keptMost = 64 << 10
+)
+
+// hand gives the CPE the answer, on whatever connection it arrives, and tells
+// the server what the LAN host said that it does not know yet. It returns that
+// connection and how many bytes of the server it has moved.
+func (s *server) hand(ctx context.Context, x *exchange, cpe, server *net.TCPConn, answer, later []byte) (*net.TCPConn, int, error) {
+	cpe, err := s.deliver(ctx, x, cpe, answer)
+	if err == nil && len(later) > 0 {
+		_, err = server.Write(later)
+	}
+	if err == nil {
+		err = x.tell(server)
+	}
+	if err != nil || joined(cpe) { // another line has it, the kernel sees to that
+		return cpe, 0, err
+	}
+	return s.confirm(ctx, x, cpe, server, answer)
+}
+
+// joined tells whether a connection goes over more than one line.
+func joined(cpe *net.TCPConn) bool {
+	info, err := mptcp.Inspect(cpe)
+	return err == nil && info.ExtraSubflows > 0
+}
+
+// deliver writes the answer, to the connection on which the request came last,
+// and returns that connection.
+func (s *server) deliver(ctx context.Context, x *exchange, cpe *net.TCPConn, message []byte) (*net.TCPConn, error) {
+	for {
+		until, cancel := context.WithCancel(ctx)
+		x.whenAgain(cancel)
+		err := s.answer(until, cpe, message)
+		x.whenAgain(nil)
+		cancel()
+		patience := lostPatience
+		if err == nil {
+			patience = 0
+		}
+		next := x.await(ctx, patience)
+		if next == nil {
+			return cpe, err
+		}
+		s.counters.moved.Add(1)
+		_ = mptcp.Reset(cpe)
+		cpe = next
+	}
+}
+
+// confirm stays with a connection that has just been answered until the answer
+// has arrived. Should the request come again meanwhile, it says there what was
+// said here. It returns the CPE's last connection and how many bytes of the
+// server it has moved.
+//
+// What the CPE says is left for the relay: it says nothing more before it has
+// the answer.
+func (s *server) confirm(ctx context.Context, x *exchange, cpe, server *net.TCPConn, answer []byte) (*net.TCPConn, int, error) {
+	d := &delivery{x: x, server: server, kept: append([]byte(nil), answer...), answer: len(answer)}
+	if x == nil || !d.to(cpe) {
+		return cpe, 0, nil
+	}
+	x.whenAgain(d.interrupt)
+	err := d.run(ctx)
+	for err != nil || x.pending() {
+		next := x.await(ctx, lostPatience)
+		if next == nil {
+			break
+		}
+		s.counters.moved.Add(1)
+		d.leave()
+		_ = mptcp.Reset(d.cpe)
+		if err = d.again(next); err == nil {
+			if err := x.tell(server); err != nil {
+				return next, 0, err
+			}
+			err = d.run(ctx)
+		}
+	}
+	d.leave()
+	x.whenAgain(nil)
+	_ = server.SetReadDeadline(time.Time{})
+	if err == nil {
+		err = d.broken
+	}
+	return d.cpe, len(d.kept) - d.answer, err
+}
+
+// delivery is an answer on its way.
+type delivery struct {
+	x           *exchange
+	cpe, server *net.TCPConn
+	kept        []byte // what was said: the answer, and the server's bytes
+	answer      int    // length of the answer
+	begin       uint64 // the MPTCP sequence number of kept[0]
+	ended       bool   // the server has said all
+	broken      error  // with which the server ended
+
+	stopped chan struct{} // the listener to the CPE has ended
+}
+
+// to takes a connection on which kept has been written. It returns false for
+// one whose acknowledgements cannot be seen.
+func (d *delivery) to(cpe *net.TCPConn) bool {
+	d.cpe = cpe
+	info, err := mptcp.Inspect(cpe)
+	if err != nil || info.Fallback {
+		return false
+	}
+	d.begin = info.WriteSeq - uint64(len(d.kept))
+	d.listen()
+	return true
+}
+
+// again says on another connection what was said before.
+func (d *delivery) again(cpe *net.TCPConn) error {
+	d.cpe = cpe
+	_ = cpe.SetWriteDeadline(time.Now().Add(5 * time.Second))
+	_, err := cpe.Write(d.kept)
+	_ = cpe.SetWriteDeadline(time.Time{})
+	if err != nil {
+		return err
+	}
+	d.to(cpe)
+	if d.ended {
+		_ = cpe.CloseWrite()
+	}
+	return nil
+}
+
+// listen interrupts the wait for the server when the CPE says something or
+// ends, until leave.
+func (d *delivery) listen() {
+	stopped := make(chan struct{})
+	d.stopped = stopped
+	cpe := d.cpe
+	go func() {
+		defer close(stopped)
+		raw, err := cpe.SyscallConn()
+		if err != nil {
+			return
+		}
+		err = raw.Read(func(fd uintptr) bool {
+			// Not by reading: that would take the error with which it may end.
+			ask := []unix.PollFd{{Fd: int32(fd), Events: unix.POLLIN | unix.POLLRDHUP}}
+			n, err := unix.Poll(ask, 0)
+			return n > 0 || err != nil && err != unix.EINTR
+		})
+		if err == nil {
+			d.interrupt()
+		}
+	}()
+}
+
+func (d *delivery) leave() {
+	if d.stopped == nil {
+		return
+	}
+	_ = d.cpe.SetReadDeadline(time.Unix(1, 0))
+	<-d.stopped
+	d.stopped = nil
+	_ = d.cpe.SetReadDeadline(time.Time{})
+}
+
+// interrupt ends a wait for the server. One that is about to begin lasts for
+// deliverTick at most.
+func (d *delivery) interrupt() { _ = d.server.SetReadDeadline(time.Unix(1, 0)) }
+
+// run moves the server's bytes until the answer has arrived: nil then, and
+// whenever the rest is the relay's to deal with. An error is the loss of the
+// CPE's connection.
+func (d *delivery) run(ctx context.Context) error {
+	buf := make([]byte, 16<<10)
+	for limit := time.Now().Add(deliverLimit); time.Now().Before(limit) && ctx.Err() == nil; {
+		arrived, err := d.arrived()
+		if arrived || err != nil || d.x.pending() {
+			return err
+		}
+		if d.ended || d.broken != nil || len(d.kept) >= keptMost {
+			time.Sleep(deliverTick)
+			continue
+		}
+		n, err := d.read(buf[:min(len(buf), keptMost-len(d.kept))])
+		switch {
+		case n > 0:
+			d.kept = append(d.kept, buf[:n]...)
+			_ = d.cpe.SetWriteDeadline(time.Now().Add(5 * time.Second))
+			_, err = d.cpe.Write(buf[:n])
+			_ = d.cpe.SetWriteDeadline(time.Time{})
+			if err != nil {
+				return err
+			}
+		case errors.Is(err, io.EOF):
+			d.ended = true
+			_ = d.cpe.CloseWrite() // the relay will say it again
+		case err != nil && !errors.Is(err, os.ErrDeadlineExceeded):
+			d.broken = err
+		}
+	}
+	return nil
+}
+
+// arrived tells whether the CPE's kernel has acknowledged the answer, and all
+// that was said if there is no more to come. An error says that its connection
+// has ended.
+func (d *delivery) arrived() (bool, error) {
+	info, err := mptcp.Inspect(d.cpe)
+	if err != nil || info.Fallback {
+		return true, nil // nothing can be seen
+	}
+	want := d.answer
+	if d.broken != nil {
+		want = len(d.kept)
+	}
+	if int64(info.SendUnacked-d.begin) >= int64(want) {
+		return true, nil
+	}
+	var end error
+	raw, err := d.cpe.SyscallConn()
+	if err != nil {
+		return false, err
+	}
+	err = raw.Control(func(fd uintptr) {
+		ask := []unix.PollFd{{Fd: int32(fd), Events: unix.POLLRDHUP}}
+		if n, err := unix.Poll(ask, 0); err == nil && n > 0 && ask[0].Revents&(unix.POLLERR|unix.POLLHUP|unix.POLLRDHUP) != 0 {
+			end = net.ErrClosed
+		}
+	})
+	return false, errors.Join(end, err)
+}
+
+// read waits for the server's next bytes and reads them. What ends the server's
+// connection it leaves.
+func (d *delivery) read(buf []byte) (n int, err error) {
+	raw, err := d.server.SyscallConn()
+	if err != nil {
+		return 0, err
+	}
+	_ = d.server.SetReadDeadline(time.Now().Add(deliverTick))
+	var end error
+	err = raw.Read(func(fd uintptr) bool {
+		var got int
+		got, _, end = unix.Recvfrom(int(fd), buf, unix.MSG_PEEK|unix.MSG_DONTWAIT)
+		if end == unix.EAGAIN || end == unix.EINTR {
+			return false
+		}
+		if end == nil && got > 0 {
+			n, end = unix.Read(int(fd), buf[:got])
+			return true
+		}
+		if end == nil {
+			end = io.EOF
+		}
+		return true
+	})
+	if err != nil {
+		return 0, err
+	}
+	return max(n, 0), end
+}

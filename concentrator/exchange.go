@@ -1,0 +1,195 @@
+package main
+
+import (
+	"context"
+	"io"
+	"net"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/tandem-mptcp/tandem/shared/credential"
+	"github.com/tandem-mptcp/tandem/shared/mptcp"
+)
+
+// exchanges are the requests that were accepted and whose answer is not known
+// to have arrived. A line can die under a request of which we have read every
+// byte. Its CPE then sends the same bytes over another one, and the answer goes
+// there: the request itself is carried out once.
+type exchanges struct {
+	mu   sync.Mutex
+	open map[exchangeID]*exchange
+}
+
+// exchangeID is what two copies of a request have in common: nobody else can
+// make it, and no other request of the client has it.
+type exchangeID struct {
+	key   credential.KeyID
+	nonce credential.Nonce
+}
+
+// exchange is one of them. A nil exchange is that of a client without a key,
+// whose copies could not be told from new requests.
+type exchange struct {
+	id exchangeID
+	// told is how many bytes of the LAN host have been taken for the server,
+	// more those of them that a copy brought and the server has not got yet.
+	// Both are the request's handler's.
+	told int
+	more []byte
+
+	mu    sync.Mutex
+	ended bool
+	next  *again        // the request has come again
+	again chan struct{} // receives when next was set
+	wake  func()        // ends what the request's handler waits for; may be nil
+}
+
+// again is a connection on which a request came that was accepted before, and
+// the LAN host's bytes that were read behind it.
+type again struct {
+	conn  *net.TCPConn
+	early []byte
+}
+
+// begin books an accepted request.
+func (e *exchanges) begin(proof credential.Result, early int) *exchange {
+	if proof.Key == nil {
+		return nil
+	}
+	x := &exchange{id: exchangeID{proof.Key.ID(), proof.Nonce}, told: early, again: make(chan struct{}, 1)}
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if e.open == nil {
+		e.open = make(map[exchangeID]*exchange)
+	}
+	e.open[x.id] = x
+	return x
+}
+
+// end says that the answer has arrived, or never will. Copies that come later
+// are refused.
+func (e *exchanges) end(x *exchange) {
+	if x == nil {
+		return
+	}
+	e.mu.Lock()
+	delete(e.open, x.id)
+	e.mu.Unlock()
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	x.ended = true
+	if x.next != nil {
+		_ = mptcp.Reset(x.next.conn)
+		x.next = nil
+	}
+}
+
+// offer hands over a connection on which a request came that was accepted
+// before. It is the caller's still if nobody wants it.
+func (e *exchanges) offer(proof credential.Result, conn *net.TCPConn, early []byte) bool {
+	e.mu.Lock()
+	x := e.open[exchangeID{proof.Key.ID(), proof.Nonce}]
+	e.mu.Unlock()
+	if x == nil {
+		return false
+	}
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	if x.ended {
+		return false
+	}
+	if x.next != nil {
+		_ = mptcp.Reset(x.next.conn)
+	}
+	x.next = &again{conn, slices.Clone(early)}
+	select {
+	case x.again <- struct{}{}:
+	default:
+	}
+	if x.wake != nil {
+		x.wake()
+	}
+	return true
+}
+
+// whenAgain has wake called when the request comes again. It must not block.
+func (x *exchange) whenAgain(wake func()) {
+	if x == nil {
+		return
+	}
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	x.wake = wake
+	if wake != nil && x.next != nil {
+		wake()
+	}
+}
+
+// pending tells whether the request has come again.
+func (x *exchange) pending() bool {
+	if x == nil {
+		return false
+	}
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	return x.next != nil
+}
+
+// await returns the connection on which the request came again, nil if it does
+// not within patience.
+func (x *exchange) await(ctx context.Context, patience time.Duration) *net.TCPConn {
+	if x == nil {
+		return nil
+	}
+	timer := time.NewTimer(patience)
+	defer timer.Stop()
+	for {
+		if conn := x.take(); conn != nil {
+			return conn
+		}
+		select {
+		case <-x.again:
+		case <-timer.C:
+			return x.take()
+		case <-ctx.Done():
+			return nil
+		}
+	}
+}
+
+// take is await without patience. Both copies of a request bring the same bytes
+// of the LAN host, of which one has read more than the other: what is read of
+// the new connection from here on is what the server does not have.
+func (x *exchange) take() *net.TCPConn {
+	x.mu.Lock()
+	a := x.next
+	x.next = nil
+	x.mu.Unlock()
+	switch {
+	case a == nil:
+		return nil
+	case len(a.early) >= x.told:
+		x.more = append(x.more, a.early[x.told:]...)
+		x.told = len(a.early)
+		return a.conn
+	}
+	_ = a.conn.SetReadDeadline(time.Now().Add(lostPatience))
+	_, err := io.CopyN(io.Discard, a.conn, int64(x.told-len(a.early)))
+	_ = a.conn.SetReadDeadline(time.Time{})
+	if err != nil {
+		_ = mptcp.Reset(a.conn)
+		return nil
+	}
+	return a.conn
+}
+
+// tell sends the server what a copy brought.
+func (x *exchange) tell(server *net.TCPConn) error {
+	if x == nil || len(x.more) == 0 {
+		return nil
+	}
+	_, err := server.Write(x.more)
+	x.more = nil
+	return err
+}
