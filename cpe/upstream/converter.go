@@ -103,12 +103,18 @@ func (c *Converter) SetCookie(cookie []byte) {
 	c.cookie = append([]byte(nil), cookie...)
 }
 
-// Alive books a sign of life: any valid Convert message from there.
+// Alive books a sign of life: any valid Convert message from there. One that
+// asked not to be asked for a while stays out of use until then, whatever else
+// it says meanwhile.
 func (c *Converter) Alive() {
 	c.mu.Lock()
 	c.heard = time.Now()
 	was := c.down
-	c.down = nil
+	if c.heard.Before(c.until) {
+		was = nil
+	} else {
+		c.down = nil
+	}
 	c.mu.Unlock()
 	if was != nil {
 		c.log.Info("concentrator answers again")

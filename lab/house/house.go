@@ -51,6 +51,7 @@ type House struct {
 	ConcentratorUnder []string
 
 	options   Options
+	others    []*Daemon
 	listeners []net.Listener
 }
 
@@ -141,7 +142,7 @@ func (h *House) logFile(name string) string {
 // Close stops the daemons and takes the lab down.
 func (h *House) Close() error {
 	var errs []error
-	for _, d := range []*Daemon{h.CPE, h.Concentrator} {
+	for _, d := range append([]*Daemon{h.CPE, h.Concentrator}, h.others...) {
 		if d != nil {
 			errs = append(errs, d.Stop(10*time.Second))
 		}
