@@ -26,6 +26,8 @@ const (
 	spokeMost   = 16
 	spokeLess   = 4 // for one that stayed silent: browsers connect ahead of need
 	patience    = 6
+	// patienceMost is less than the round trip that is at stake.
+	patienceMost = 40 * time.Millisecond
 )
 
 // score of a port that nothing is known of: with HTTP, plain or over TLS, it is
@@ -46,7 +48,7 @@ func (p *Ports) Wait(port uint16, d time.Duration) time.Duration {
 	case d <= 0 || !p.worthIt(port):
 		return 0
 	case p.scoreOf(port) >= spokeEnough:
-		return patience * d
+		return min(patience*d, max(d, patienceMost))
 	}
 	return d
 }
