@@ -89,8 +89,10 @@ func TestGate(t *testing.T) {
 		t.Error("a copy goes out though the answer is there")
 	}
 	g = gate{}
-	if !g.send() || !g.send() {
-		t.Error("copies are stopped by nothing")
+	for range repairTries {
+		if !g.send() {
+			t.Error("copies are stopped by nothing")
+		}
 	}
 	if g.answered() || g.send() {
 		t.Error("an answer is taken at once, or copies go on, though one is out")
