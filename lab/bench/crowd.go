@@ -74,6 +74,14 @@ func (c *crowd) dial(ctx context.Context, port int) (*net.TCPConn, error) {
 	client := c.clients[c.next%len(c.clients)]
 	c.next++
 	c.mu.Unlock()
+	conn, err := c.dialAs(ctx, client, port)
+	if errors.Is(err, handshake.ErrWrongTime) { // as a router does: now it knows the time
+		conn, err = c.dialAs(ctx, client, port)
+	}
+	return conn, err
+}
+
+func (c *crowd) dialAs(ctx context.Context, client crowdClient, port int) (*net.TCPConn, error) {
 	dst := netip.AddrPortFrom(netip.MustParseAddr(house.Server4), uint16(port))
 	request, nonce, err := handshake.AppendConnect(nil, dst, nil, client.signer)
 	if err != nil {

@@ -35,9 +35,10 @@ func newReport() *Report {
 	return &Report{Date: time.Now().Format("2006-01-02"), Machine: machine(), Sections: map[string]any{}}
 }
 
-func (r *Report) add(s Section, o Outcome) {
+// add adds a section; load is what the machine had to do besides, when it began.
+func (r *Report) add(s Section, o Outcome, load string) {
 	r.Sections[s.Name] = o.Figures
-	text := fmt.Sprintf("## %s\n\n%s; %s.\n\n%s\n", s.Title, r.Date, r.Machine, strings.TrimSpace(o.Markdown))
+	text := fmt.Sprintf("## %s\n\n%s; %s; load average before: %s.\n\n%s\n", s.Title, r.Date, r.Machine, load, strings.TrimSpace(o.Markdown))
 	for name := range o.Plots {
 		text += fmt.Sprintf("\n![%s](performance-%s.svg)\n", name, name)
 	}
@@ -102,6 +103,13 @@ func (r *Report) SaveJSON(file string) error {
 		return err
 	}
 	return os.WriteFile(file, append(text, '\n'), 0o644)
+}
+
+// loadAverage is that of the last minute.
+func loadAverage() string {
+	text, _ := os.ReadFile("/proc/loadavg")
+	load, _, _ := strings.Cut(string(text), " ")
+	return load
 }
 
 // machine says what this ran on.

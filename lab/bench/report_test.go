@@ -15,7 +15,7 @@ func TestSaveKeepsOtherSections(t *testing.T) {
 	save := func(s Section, text string) {
 		t.Helper()
 		r := newReport()
-		r.add(s, Outcome{Markdown: text, Figures: map[string]int{"n": 1}, Plots: map[string]string{s.Name: bars{}.String()}})
+		r.add(s, Outcome{Markdown: text, Figures: map[string]int{"n": 1}, Plots: map[string]string{s.Name: bars{}.String()}}, "0.5")
 		if err := r.Save(file); err != nil {
 			t.Fatal(err)
 		}

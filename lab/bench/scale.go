@@ -81,6 +81,9 @@ func runScale(ctx context.Context, o Options) (Outcome, error) {
 			break
 		}
 	}
+	if err := c.greet(ctx); err != nil { // as often as makes the daemon tidy up
+		return Outcome{}, err
+	}
 	for _, n := range scaleSteps {
 		if n > room {
 			break

@@ -57,11 +57,12 @@ func Run(ctx context.Context, o Options) (*Report, error) {
 		say := o.Say
 		o := o
 		o.Say = func(text string) { say(s.Name + ": " + text) }
+		load := loadAverage()
 		outcome, err := s.Run(ctx, o)
 		if err != nil {
 			return r, fmt.Errorf("section %q: %w", s.Name, err)
 		}
-		r.add(s, outcome)
+		r.add(s, outcome, load)
 	}
 	return r, nil
 }
