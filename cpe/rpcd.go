@@ -7,7 +7,7 @@ import (
 	"io"
 	"os"
 	"slices"
-	"sort"
+	"strconv"
 	"strings"
 	"time"
 
@@ -48,32 +48,6 @@ var rpcMethods = map[string]map[string]any{
 	"join":     {"line": "string"},
 	"check":    {},
 }
-
-// rpcFlow is a flow as the page shows it. The whole list would be three times
-// as long, and rpcd hands on messages of at most 1 MiB.
-type rpcFlow struct {
-	ID          uint64    `json:"id"`
-	Host        string    `json:"host"`
-	Destination string    `json:"destination"`
-	Age         int64     `json:"age"` // seconds
-	Mode        string    `json:"mode"`
-	MPTCP       bool      `json:"mptcp"`
-	Up          int64     `json:"up"`
-	Down        int64     `json:"down"`
-	WANs        []rpcLine `json:"wans"`
-}
-
-type rpcLine struct {
-	Name string `json:"name"`
-	Up   uint64 `json:"up"`
-	Down uint64 `json:"down"`
-}
-
-// Flows in one answer, if the page does not say and at most.
-const (
-	rpcFlows    = 200
-	rpcMaxFlows = 1000
-)
 
 // maxRPCArgs bounds what is read as arguments.
 const maxRPCArgs = 64 << 10
@@ -143,17 +117,9 @@ func (o options) rpc(method string, stdin io.Reader) (any, error) {
 	}
 	switch method {
 	case "status":
-		answer, err := control.Call(o.control(), "status")
-		if err == nil && !smalljson.Valid(answer) {
-			err = errors.New("the daemon answers something else than expected: is its version another one?")
-		}
-		return smalljson.Raw(answer), err
+		return o.handOn("status")
 	case "flows":
-		l, err := control.Ask[flowList](o.control(), "flows")
-		if err != nil {
-			return nil, err
-		}
-		return map[string]any{"total": l.Total, "flows": l.biggest(args.Max, time.Now())}, nil
+		return o.handOn("flows", shown, strconv.Itoa(args.Max))
 	case "schema":
 		return map[string]any{"version": version, "sections": config.Describe()}, nil
 	case "validate":
@@ -171,6 +137,15 @@ func (o options) rpc(method string, stdin io.Reader) (any, error) {
 	return o.progress()
 }
 
+// handOn asks the daemon and hands its answer on as it is, if it is JSON.
+func (o options) handOn(request ...string) (any, error) {
+	answer, err := control.Call(o.control(), request...)
+	if err == nil && !smalljson.Valid(answer) {
+		err = errors.New("the daemon answers something else than expected: is its version another one?")
+	}
+	return smalljson.Raw(answer), err
+}
+
 // tellProcd makes procd look at the configuration, as LuCI's Apply does: pairing
 // may be the only change, and the daemon may not be running yet. Elsewhere than
 // on OpenWrt there is no such program, and nothing to tell.
@@ -186,35 +161,4 @@ func (o options) verdict() map[string]any {
 		return map[string]any{"valid": false, "reason": err.Error()}
 	}
 	return map[string]any{"valid": true}
-}
-
-// biggest returns the flows that carried most, the biggest first.
-func (l *flowList) biggest(limit int, now time.Time) []rpcFlow {
-	if limit <= 0 {
-		limit = rpcFlows
-	}
-	sort.SliceStable(l.Flows, func(i, j int) bool { return l.Flows[i].Up+l.Flows[i].Down > l.Flows[j].Up+l.Flows[j].Down })
-	shown := []rpcFlow{}
-	for _, f := range l.Flows[:min(limit, rpcMaxFlows, len(l.Flows))] {
-		r := rpcFlow{
-			ID: f.ID, Host: f.Host, Destination: f.Destination, Age: int64(now.Sub(f.Started).Seconds()),
-			Mode: f.Mode, MPTCP: f.MPTCP, Up: f.Up, Down: f.Down, WANs: []rpcLine{},
-		}
-		for _, s := range f.Subflows {
-			r.add(s)
-		}
-		shown = append(shown, r)
-	}
-	return shown
-}
-
-// add counts a subflow's bytes for its line.
-func (f *rpcFlow) add(s subflowReport) {
-	i := slices.IndexFunc(f.WANs, func(l rpcLine) bool { return l.Name == s.WAN })
-	if i < 0 {
-		i = len(f.WANs)
-		f.WANs = append(f.WANs, rpcLine{Name: s.WAN})
-	}
-	f.WANs[i].Up += s.Up
-	f.WANs[i].Down += s.Down
 }

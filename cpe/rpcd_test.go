@@ -9,7 +9,6 @@ import (
 	"slices"
 	"strings"
 	"testing"
-	"time"
 )
 
 // callRPC runs one call as rpcd does.
@@ -101,27 +100,5 @@ func TestRPCRefusesMisuse(t *testing.T) {
 		if status := rpcd(args, strings.NewReader(""), &out, &errs); status != 2 || out.Len() > 0 {
 			t.Errorf("%q: exit status %d, output %q", args, status, out.String())
 		}
-	}
-}
-
-func TestBiggest(t *testing.T) {
-	now := time.Now()
-	var l flowList
-	for i := range 2000 {
-		l.Flows = append(l.Flows, flowReport{ID: uint64(i), Down: int64(i % 997), Started: now.Add(-time.Minute), Subflows: []subflowReport{
-			{WAN: "dsl", Up: 1, Down: 2}, {WAN: "lte", Up: 3, Down: 4}, {WAN: "dsl", Up: 5, Down: 6},
-		}})
-	}
-	for limit, want := range map[int]int{0: rpcFlows, 10: 10, 5000: rpcMaxFlows, -1: rpcFlows} {
-		if got := len(l.biggest(limit, now)); got != want {
-			t.Errorf("limit %d: %d flows, want %d", limit, got, want)
-		}
-	}
-	shown := l.biggest(3, now)
-	if shown[0].Down != 996 || shown[0].Age != 60 {
-		t.Errorf("first: %+v", shown[0])
-	}
-	if want := []rpcLine{{"dsl", 6, 8}, {"lte", 3, 4}}; !slices.Equal(shown[0].WANs, want) {
-		t.Errorf("lines: %+v, want %+v", shown[0].WANs, want)
 	}
 }

@@ -144,7 +144,7 @@ type cpe struct {
 func (d *cpe) handlers() map[string]control.Handler {
 	return map[string]control.Handler{
 		"status": func([]string) (any, error) { return d.status(), nil },
-		"flows":  func([]string) (any, error) { return d.flowList(), nil },
+		"flows":  d.listed,
 		"reload": func([]string) (any, error) {
 			if err := d.reload(); err != nil {
 				return nil, fmt.Errorf("reload refused, the configuration in force stays: %w", err)

@@ -28,7 +28,7 @@ class Daemon {
 
 	answer(c, request) {
 		this.asked++;
-		let answer = { status: this.status, flows: { total: this.flows.length, flows: this.flows } }[request.split(' ')[0]] ?? { error: 'unknown request' };
+		let answer = { status: this.status, flows: shown(this.flows, +request.split(' ')[2]) }[request.split(' ')[0]] ?? { error: 'unknown request' };
 		if (this.behave == 'old' && request == 'status')
 			answer = { version: '0.1', pid: 1, concentrators: [ { name: 'home', up: true } ], wans: [ { name: 'dsl', device: 'dsl', role: 'primary', up: true, addresses: [] } ], flows: { open: 0 } };
 		const text = this.behave == 'nonsense' ? '<html>no</html>' : this.behave == 'other' ? '{"wans": "none", "flows": 7}' : JSON.stringify(answer);
@@ -46,6 +46,15 @@ class Daemon {
 		await new Promise(done => this.server ? this.server.close(done) : done());
 		fs.rmSync(this.socket, { force: true });
 	}
+}
+
+/* What the request "flows shown N" gives: the flows that carried most, without what no page shows. */
+function shown(all, limit) {
+	const flows = all.map(f => ({
+		id: f.id, host: f.host, destination: f.destination, age: Math.floor((Date.now() - Date.parse(f.started)) / 1000),
+		mode: f.mode, mptcp: f.mptcp, up: f.up_bytes, down: f.down_bytes, wans: f.subflows.map(s => ({ name: s.wan, up: s.up_bytes, down: s.down_bytes })),
+	}));
+	return { total: all.length, flows: flows.sort((a, b) => b.up + b.down - a.up - a.down).slice(0, limit) };
 }
 
 /* What "tandem-cpe status --json" prints in a house with three lines. */
