@@ -33,6 +33,8 @@ commands
   watch      the same, renewed every second until interrupted
   check      try each line against the concentrator and say in plain words what
              the operator's network does to it; 1 if a line cannot be bonded
+  report     write an archive for a bug report, without keys: configuration, state,
+             log, rules, counters. "report FILE" names it, - is standard output
   schema     print what the configuration may hold, as JSON, for programs
   rpcd       answer the LuCI pages, as rpcd calls its plugins: list, or call METHOD
   version    print the version
@@ -67,7 +69,7 @@ func command(args []string, stdout, stderr io.Writer) int {
 	if len(args) > 0 && args[0] == "rpcd" {
 		return rpcd(args[1:], os.Stdin, stdout, stderr)
 	}
-	line := "-"
+	line, archive := "-", ""
 	return cli.Program{
 		Name: "tandem-cpe", Version: version, Usage: usage,
 		Flags: func(f *cli.Flags) {
@@ -83,10 +85,11 @@ func command(args []string, stdout, stderr io.Writer) int {
 			"status":   func() error { return status(o, stdout) },
 			"flows":    func() error { return listFlows(o, stdout) },
 			"check":    func() error { return checkLines(o, stdout) },
+			"report":   func() error { return bugReport(o, archive, stdout) },
 			"watch":    func() error { return watch(o, stdout) },
 			"schema":   func() error { return control.PrintJSON(stdout, config.Describe()) },
 		},
-		Operand: map[string]*string{"join": &line},
+		Operand: map[string]*string{"join": &line, "report": &archive},
 	}.Run(args, stdout, stderr)
 }
 
