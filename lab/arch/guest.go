@@ -155,7 +155,7 @@ func (g *guest) close() {
 // said is the end of what the guest wrote on its console.
 func (g *guest) said() string {
 	text := g.out.text()
-	return text[max(0, len(text)-3000):]
+	return text[max(0, len(text)-20_000):]
 }
 
 // transcript keeps what the guest writes and notices when it is ready.

@@ -97,7 +97,10 @@ func run(ctx context.Context, arch, cache string, size int64) (r result, err err
 	}
 	fail := func(what string, err error) (result, error) {
 		status, _ := n.ask("status")
-		return r, fmt.Errorf("%s: %w\nstatus: %s\nthe guest said:\n%s", what, err, status, g.said())
+		state, _ := n.ask("state")
+		before := g.said()
+		_, _ = n.ask("goroutines") // the last that the guest says
+		return r, fmt.Errorf("%s: %w\nstatus: %s\nstate: %s\nthe guest said:\n%s\nand of the daemon's goroutines:\n%s", what, err, status, state, before, g.said())
 	}
 
 	before := n.carried()

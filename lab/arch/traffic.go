@@ -104,9 +104,10 @@ func (n *network) move(ctx context.Context, what byte, size int64, midway func()
 	want := sumOf(size)
 	var got [32]byte
 	if what == up {
-		if _, err := io.Copy(c, noise(size)); err != nil {
-			return 0, 0, err
+		if _, err := io.Copy(patient{c}, noise(size)); err != nil {
+			return 0, 0, fmt.Errorf("upload: %w", err)
 		}
+		_ = c.SetReadDeadline(time.Now().Add(stalled))
 		if _, err := io.ReadFull(c, got[:]); err != nil {
 			return 0, 0, fmt.Errorf("sum of the upload: %w", err)
 		}
@@ -119,11 +120,15 @@ func (n *network) move(ctx context.Context, what byte, size int64, midway func()
 	return time.Since(begun), stall, nil
 }
 
+// stalled is when a transfer is given up: without a byte for so long.
+const stalled = time.Minute
+
 func receive(c net.Conn, size int64, midway func() error) (sum [32]byte, stall time.Duration, err error) {
 	var h hash.Hash = sha256.New()
 	buf := make([]byte, 64<<10)
 	last := time.Now()
 	for at := int64(0); at < size; {
+		_ = c.SetReadDeadline(last.Add(stalled))
 		k, err := c.Read(buf)
 		h.Write(buf[:k])
 		at += int64(k)
@@ -143,6 +148,14 @@ func receive(c net.Conn, size int64, midway func() error) (sum [32]byte, stall t
 		}
 	}
 	return [32]byte(h.Sum(nil)), stall, nil
+}
+
+// patient gives each write its time.
+type patient struct{ net.Conn }
+
+func (p patient) Write(b []byte) (int, error) {
+	_ = p.SetWriteDeadline(time.Now().Add(stalled))
+	return p.Conn.Write(b)
 }
 
 // manyFlows opens count flows that stay, and reads the daemon's memory.

@@ -11,11 +11,12 @@ import (
 	"net"
 	"os"
 	"os/exec"
-	"path/filepath"
 	"strings"
 
 	"github.com/vishvananda/netlink"
 	"golang.org/x/sys/unix"
+
+	machine "github.com/tandem-mptcp/tandem/lab/guest"
 )
 
 // devices by the last byte of the MAC address that QEMU was told: names and
@@ -31,12 +32,12 @@ var daemon *exec.Cmd
 func main() {
 	if err := start(); err != nil {
 		fmt.Println("guest failed:", err)
-		off()
+		machine.Off()
 	}
 	l, err := net.Listen("tcp", "192.0.2.1:9")
 	if err != nil {
 		fmt.Println("guest failed:", err)
-		off()
+		machine.Off()
 	}
 	var name unix.Utsname
 	_ = unix.Uname(&name)
@@ -53,39 +54,12 @@ func main() {
 	}
 }
 
-func off() {
-	unix.Sync()
-	_ = unix.Reboot(unix.LINUX_REBOOT_CMD_POWER_OFF)
-	select {}
-}
-
 func start() error {
-	for _, m := range []struct{ kind, at string }{
-		{"proc", "/proc"}, {"sysfs", "/sys"}, {"devtmpfs", "/dev"}, {"tmpfs", "/run"}, {"tmpfs", "/tmp"}, {"tmpfs", "/var"},
-	} {
-		if err := os.MkdirAll(m.at, 0o755); err != nil {
-			return err
-		}
-		if err := unix.Mount(m.kind, m.at, m.kind, 0, ""); err != nil && err != unix.EBUSY {
-			return fmt.Errorf("mount %s: %w", m.at, err)
-		}
-	}
-	_ = os.MkdirAll("/var/run", 0o755)
-	_ = os.Setenv("PATH", "/usr/sbin:/usr/bin:/sbin:/bin")
-	modules, err := filepath.Glob("/modules/*.ko") // named in the order to be loaded
-	if err != nil {
+	if err := machine.Start(); err != nil {
 		return err
 	}
-	for _, path := range modules {
-		f, err := os.Open(path)
-		if err != nil {
-			return err
-		}
-		// ENODEV: it speeds something up that this processor does not have.
-		if err := unix.FinitModule(int(f.Fd()), "", 0); err != nil && err != unix.EEXIST && err != unix.ENODEV {
-			return fmt.Errorf("load %s: %w", path, err)
-		}
-		f.Close()
+	if err := shareInterrupts(); err != nil {
+		return err
 	}
 	if err := network(); err != nil {
 		return err
@@ -158,7 +132,7 @@ func network() error {
 	return os.WriteFile("/proc/sys/net/ipv4/ip_forward", []byte("1"), 0)
 }
 
-// obey does what a line says: status, memory, off.
+// obey does what a line says: status, memory, state, goroutines, off.
 func obey(words []string) string {
 	if len(words) == 0 {
 		return "what?\n"
@@ -181,10 +155,16 @@ func obey(words []string) string {
 			}
 		}
 		return "no VmRSS\n"
+	case "state": // what to look at when nothing moves
+		return state()
+	case "goroutines": // the daemon writes them on the console, and dies of it
+		_ = daemon.Process.Signal(unix.SIGQUIT)
+		_ = daemon.Wait()
+		return "written\n"
 	case "off":
 		_ = daemon.Process.Signal(unix.SIGTERM)
 		_ = daemon.Wait()
-		off()
+		machine.Off()
 	}
 	return "what?\n"
 }
