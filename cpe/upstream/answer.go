@@ -52,7 +52,7 @@ func (c *Converter) wait(ctx context.Context, conn *net.TCPConn, a *Attempt, buf
 		return c.hedge(ctx, conn, a, buf)
 	}
 	_ = mptcp.Reset(conn)
-	a.lost(err, a.inSYN())
+	a.loose = a.loose || unsure(err, a.inSYN())
 	c.log.Debug("request not answered", "wan", a.Line.Name, "may_be_carried_out", a.loose, "reason", err)
 	switch {
 	case !errors.Is(err, errLost):
@@ -61,7 +61,9 @@ func (c *Converter) wait(ctx context.Context, conn *net.TCPConn, a *Attempt, buf
 		return answered{err: c.noAnswer(err)}
 	}
 	c.repairs.lost.Add(1)
-	return c.repair(ctx, a, buf, new(gate))
+	got := c.repair(ctx, a, buf, new(gate))
+	a.loose = a.loose || got.loose
+	return got
 }
 
 // await waits until an answer begins to arrive. A slow one is waited for as

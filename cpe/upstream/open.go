@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net"
 	"net/netip"
+	"slices"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -102,7 +103,7 @@ func (a *Attempt) Open(ctx context.Context, request []byte) (*net.TCPConn, error
 		request = nil
 	}
 	conn, err := a.race(ctx, request)
-	a.loose = err != nil && request != nil && !errors.Is(err, unix.ECONNREFUSED)
+	a.loose = err != nil && request != nil && leftBehind(err)
 	switch {
 	case err == nil:
 		return conn, nil
@@ -115,6 +116,14 @@ func (a *Attempt) Open(ctx context.Context, request []byte) (*net.TCPConn, error
 		go a.converter.Verify(context.WithoutCancel(ctx))
 	}
 	return nil, fmt.Errorf("%s over %s: %w", a.to, a.Line.Name, err)
+}
+
+// leftBehind tells whether a connection failed after its SYN had been sent, and
+// not for want of something here, or by a refusal.
+func leftBehind(err error) bool {
+	return slices.ContainsFunc([]error{
+		context.DeadlineExceeded, context.Canceled, unix.ETIMEDOUT, unix.ECONNRESET, unix.EHOSTUNREACH, unix.ENETUNREACH,
+	}, func(late error) bool { return errors.Is(err, late) })
 }
 
 // Superseded tells whether connections are made over another line by now.

@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"io"
 	"net"
-	"os"
 	"slices"
 	"sync/atomic"
 	"time"
@@ -53,16 +52,16 @@ var (
 // though no answer says so. Then it must not be made anew.
 func (a *Attempt) Loose() bool { return a.loose }
 
-// lost books the end of the connection on which the request was sent. One that
-// the concentrator ends without an answer has carried out nothing. Only where
-// the request came in the SYN the server hears of it before we do; there a
-// concentrator that refuses sends a reset, and one that dies an end.
-func (a *Attempt) lost(err error, inSYN bool) {
+// unsure tells whether a request may be carried out whose connection ended with
+// err. One that the concentrator ends without an answer has carried out nothing.
+// Only where the request came in the SYN the server hears of it before we do;
+// there a concentrator that refuses sends a reset, and one that dies an end.
+func unsure(err error, inSYN bool) bool {
 	ends := []error{io.EOF, unix.ECONNRESET, unix.EPIPE, unix.ENOTCONN, errFewer}
 	if inSYN {
 		ends = []error{unix.ECONNRESET}
 	}
-	a.loose = a.loose || !slices.ContainsFunc(ends, func(end error) bool { return errors.Is(err, end) })
+	return !slices.ContainsFunc(ends, func(end error) bool { return errors.Is(err, end) })
 }
 
 // inSYN tells whether the request itself went in the SYN of the attempt's first
@@ -107,6 +106,7 @@ type answered struct {
 	answer handshake.Answer
 	rest   []byte
 	err    error
+	loose  bool // with err: a copy that was sent may be carried out
 }
 
 // delivered tells whether the concentrator's kernel has acknowledged all that
@@ -140,7 +140,7 @@ func (c *Converter) readOn(conn *net.TCPConn, a *Attempt, buf []byte) (answered,
 	if a.warm != nil {
 		c.pool.Proved(a.warm)
 	}
-	return answered{conn, answer, rest, nil}, nil
+	return answered{conn: conn, answer: answer, rest: rest}, nil
 }
 
 // gate decides between a connection that begins to answer after all and a
@@ -172,10 +172,11 @@ const repairTries = 3
 // repair sends a's request on a new connection. One that was silent is not
 // trusted, nor is its line: another one is tried first.
 func (c *Converter) repair(ctx context.Context, a *Attempt, buf []byte, g *gate) answered {
+	loose := false
 	for range repairTries {
 		again, err := c.Plan(Plain, a.Mode)
 		if err != nil {
-			return answered{err: err}
+			return answered{err: err, loose: loose}
 		}
 		if other, ok := uplink.Next(c.lines(), again.to.Addr(), a.Mode, a.Line.Name); ok && a.silent {
 			again = c.over(other, again.to, Plain)
@@ -183,38 +184,38 @@ func (c *Converter) repair(ctx context.Context, a *Attempt, buf []byte, g *gate)
 		}
 		conn, err := again.Open(ctx, nil)
 		if err != nil {
-			return answered{err: err}
+			return answered{err: err, loose: loose}
 		}
 		if !g.send() {
 			_ = mptcp.Reset(conn)
-			return answered{err: ErrTaken}
+			return answered{err: ErrTaken, loose: loose}
 		}
 		stop := context.AfterFunc(ctx, func() { _ = conn.SetReadDeadline(time.Unix(1, 0)) })
 		got := c.repairOn(ctx, conn, a, again, buf)
 		stop()
 		if got.err == nil {
-			// Said of this copy, and not of one that a former run of the
-			// concentrator may have had: see Loose.
-			loose := a.loose && got.answer.Kind != handshake.Accepted && got.answer.Kind != handshake.Refused && got.answer.Kind != handshake.Unreachable
+			// A concentrator that was started anew tells of this copy, and not of
+			// one that its former run may have had.
+			k := got.answer.Kind
+			loose = (loose || a.loose) && k != handshake.Accepted && k != handshake.Refused && k != handshake.Unreachable
 			*a = Attempt{Line: again.Line, Mode: again.Mode, Nonce: a.Nonce, converter: c, dialer: again.dialer, to: again.to, loose: loose}
 			c.repairs.made.Add(1)
 			return got
 		}
 		_ = mptcp.Reset(conn)
+		loose = loose || unsure(got.err, false)
 		if ctx.Err() != nil {
-			a.loose = true
-			return answered{err: context.Cause(ctx)}
+			return answered{err: context.Cause(ctx), loose: loose}
 		}
-		a.lost(got.err, false)
 		if !g.send() {
-			return answered{err: ErrTaken}
+			return answered{err: ErrTaken, loose: loose}
 		}
-		if verr := c.Verify(ctx); verr != nil {
-			return answered{err: verr}
+		if err := c.Verify(ctx); err != nil {
+			return answered{err: err, loose: loose}
 		}
 	}
 	c.repairs.taken.Add(1)
-	return answered{err: ErrTaken}
+	return answered{err: ErrTaken, loose: loose}
 }
 
 // repairOn sends a's request on a connection that was made for it.
@@ -246,6 +247,7 @@ func (c *Converter) hedge(ctx context.Context, original *net.TCPConn, a *Attempt
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	undelivered := !delivered(original)
+	a.loose = true // until it is known better
 	second, g := *a, new(gate)
 	second.warm, second.silent = nil, true
 	second.sent = bytes.Clone(a.sent) // it may outlive the flow's buffer
@@ -255,88 +257,88 @@ func (c *Converter) hedge(ctx context.Context, original *net.TCPConn, a *Attempt
 	go func() { verified <- c.Verify(ctx) }()
 	readable := make(chan error, 1)
 	go func() { readable <- waitReadable(original, answerLimit) }()
-	giveUp := func() { // the original
-		_ = mptcp.Reset(original)
-		if readable != nil {
-			<-readable
+	leave := func() { // the repair
+		cancel()
+		if repaired != nil {
+			go discard(repaired)
 		}
 	}
+	giveUp := func() { // the original
+		_ = mptcp.Reset(original)
+		<-readable
+	}
+	var failed answered         // how the repair failed
+	var enough <-chan time.Time // since when the original was waited for
 	for {
 		select {
 		case err := <-readable:
-			readable = nil
 			speaks := false
 			if err == nil {
 				n, perr := peek(original, buf)
 				speaks = perr == nil && n > 0
 			}
-			if speaks && !g.answered() {
+			if speaks && repaired != nil && !g.answered() {
 				// The copy is out: the concentrator decides.
 				select {
 				case got := <-repaired:
 					if got.err == nil {
 						_ = mptcp.Reset(original)
-						return c.adopt(a, second, got)
+						*a = second
+						return got
 					}
+					repaired = nil
 				case <-time.After(verdictPatience):
-					cancel()
-					go discard(repaired)
 				}
-				repaired = nil
 			}
 			if err == nil {
 				var got answered
 				if got, err = c.readOn(original, a, buf); err == nil {
-					if repaired != nil {
-						cancel()
-						go discard(repaired)
-					}
+					leave()
+					a.loose = false
 					return got
 				}
 			}
 			_ = mptcp.Reset(original)
-			a.lost(err, a.inSYN())
 			if speaks { // what, nobody understands
-				cancel()
-				if repaired != nil {
-					go discard(repaired)
-				}
+				leave()
 				return answered{err: ErrTaken}
 			}
-			got := <-repaired
-			second.loose = second.loose && a.loose
-			a.loose = a.loose || got.err != nil
-			return c.adopt(a, second, got)
+			if repaired != nil {
+				failed = <-repaired
+			}
+			if failed.err == nil {
+				*a = second
+				return failed
+			}
+			a.loose = failed.loose || unsure(err, a.inSYN())
+			return failed
 		case err := <-verified:
-			if err != nil { // there is nobody to repair it with
+			switch {
+			case err == nil:
+			case errors.Is(err, errUnwanted):
+				// It refuses the original as well, which tells that nothing came
+				// of it.
+				leave()
+				repaired, failed, enough = nil, answered{err: err}, time.After(c.patience())
+			default: // there is nobody to repair it with
 				giveUp()
-				cancel()
-				go discard(repaired)
-				a.loose = true
+				leave()
 				return answered{err: err}
 			}
 		case got := <-repaired:
-			if errors.Is(got.err, ErrTaken) && readable != nil {
-				// It is there after all: slow, or its line is gone.
-				err := os.ErrDeadlineExceeded
-				select {
-				case err = <-readable:
-					readable = nil
-				case <-time.After(takenPatience):
+			if got.err == nil {
+				if undelivered && a.warm != nil && !a.cut() {
+					c.pool.Stale(a.warm)
 				}
-				if err == nil {
-					if late, err := c.readOn(original, a, buf); err == nil {
-						return late
-					}
-				}
-			} else if got.err == nil && undelivered && a.warm != nil && !a.cut() {
-				c.pool.Stale(a.warm)
+				giveUp()
+				*a = second
+				return got
 			}
+			// It is there after all, slow, or we are short of something.
+			repaired, failed, enough = nil, got, time.After(takenPatience)
+		case <-enough:
 			giveUp()
-			if got.err != nil {
-				a.loose = true
-			}
-			return c.adopt(a, second, got)
+			return failed
 		}
 	}
 }
@@ -346,14 +348,6 @@ func discard(repaired <-chan answered) {
 	if got := <-repaired; got.err == nil {
 		_ = mptcp.Reset(got.conn)
 	}
-}
-
-// adopt makes the flow's attempt the one that was made for its repair.
-func (c *Converter) adopt(a *Attempt, second Attempt, got answered) answered {
-	if got.err == nil {
-		*a = second
-	}
-	return got
 }
 
 // Repairs counts what became of requests on parked connections that were not

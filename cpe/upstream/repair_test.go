@@ -15,9 +15,9 @@ import (
 	"github.com/tandem-mptcp/tandem/shared/logline"
 )
 
-// TestLoose: only a connection that the concentrator itself ended shows that the
+// TestUnsure: only a connection that the concentrator itself ended shows that the
 // request was not carried out, and in the SYN only one that it reset.
-func TestLoose(t *testing.T) {
+func TestUnsure(t *testing.T) {
 	for _, tt := range []struct {
 		inSYN bool
 		err   error
@@ -36,14 +36,8 @@ func TestLoose(t *testing.T) {
 		{true, unix.ENOTCONN, true},
 		{true, unix.ECONNRESET, false},
 	} {
-		a := new(Attempt)
-		a.lost(fmt.Errorf("%w: %w", errLost, tt.err), tt.inSYN)
-		if a.Loose() != tt.want {
-			t.Errorf("in the SYN %v, ended by %v: loose %v, want %v", tt.inSYN, tt.err, a.Loose(), tt.want)
-		}
-		a.loose = true
-		if a.lost(io.EOF, false); !a.Loose() {
-			t.Error("another copy makes up for a lost one")
+		if got := unsure(fmt.Errorf("%w: %w", errLost, tt.err), tt.inSYN); got != tt.want {
+			t.Errorf("in the SYN %v, ended by %v: unsure %v, want %v", tt.inSYN, tt.err, got, tt.want)
 		}
 	}
 }

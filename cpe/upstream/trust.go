@@ -65,6 +65,9 @@ func (c *Converter) read(conn *net.TCPConn, buf []byte, nonce credential.Nonce) 
 	return answer, rest, err
 }
 
+// errUnwanted says that the concentrator works, and not for us.
+var errUnwanted = errors.New("closes connections without an answer")
+
 // silent says what it means when a concentrator that accepts connections ends
 // them without a word, as it does with strangers.
 func (c *Converter) silent(to netip.AddrPort, err error) error {
@@ -72,8 +75,8 @@ func (c *Converter) silent(to netip.AddrPort, err error) error {
 		return fmt.Errorf("%s accepts connections but does not answer: %w", to, err)
 	}
 	if c.signer == nil {
-		return fmt.Errorf("%s closes connections without an answer: it does not know this router (pair it: tandem-cpe join)", to)
+		return fmt.Errorf("%s %w: it does not know this router (pair it: tandem-cpe join)", to, errUnwanted)
 	}
-	return fmt.Errorf("%s closes connections without an answer: it does not take key %s (disabled, removed or replaced there?)",
-		to, c.signer.Identity.ID())
+	return fmt.Errorf("%s %w: it does not take key %s (disabled, removed or replaced there?)",
+		to, errUnwanted, c.signer.Identity.ID())
 }
