@@ -11,10 +11,12 @@ import (
 func (s *server) tidy(ctx context.Context) error {
 	const (
 		look  = 5 * time.Second
-		busy  = 200 // connections since the last time, for it to be worth a collection
-		quiet = 50  // connections in one look: the collection disturbs nobody
+		idle  = time.Minute // between looks while nobody connects
+		busy  = 200         // connections since the last time, for it to be worth a collection
+		quiet = 50          // connections in one look: the collection disturbs nobody
 	)
-	tick := time.NewTicker(look)
+	wait := look
+	tick := time.NewTimer(wait)
 	defer tick.Stop()
 	var done, before int64
 	for {
@@ -28,6 +30,10 @@ func (s *server) tidy(ctx context.Context) error {
 			debug.FreeOSMemory()
 			done = now
 		}
+		if wait = look; now == before {
+			wait = idle
+		}
+		tick.Reset(wait)
 		before = now
 	}
 }

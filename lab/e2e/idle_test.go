@@ -25,7 +25,7 @@ func TestIdleSleeps(t *testing.T) {
 	}
 	ready(t, h)
 	// What the last flow left behind may be in the first window.
-	const window, limitCPE, limitConcentrator = 10 * time.Second, 5.0, 2.0
+	const window, limitCPE, limitConcentrator = 10 * time.Second, 10.0, 5.0 // on a busy machine
 	measure := func() (cpe, concentrator float64) {
 		a, b := waits(t, h.CPE.PID()), waits(t, h.Concentrator.PID())
 		time.Sleep(window) // this is what is measured
