@@ -308,3 +308,38 @@ test('a bypass entry and a concentrator by hand, in the grids', async () => {
 	assert.deepEqual(page.faults, []);
 	await page.context().close();
 });
+
+test('a rule is refused where the daemon refuses it, and saved as it reads it', async () => {
+	await start();
+	const page = await open(browser, router, 'advanced'), modal = page.locator('.modal');
+	const row = name => modal.locator(`[id^="cbi-tandem-"][id$="-${name}"]`);
+	const enter = async (name, text) => {
+		await row(name).locator('.add-item input').fill(text);
+		await row(name).locator('.add-item input').press('Enter');
+	};
+	const refused = async text => {
+		await modal.locator('.cbi-button-positive').click();
+		await row('action').locator(`[data-tooltip*="${text}"]`).waitFor({ state: 'attached' });
+		await modal.locator('.cbi-button-positive:enabled').waitFor();
+	};
+	await page.locator('#cbi-tandem-rule .cbi-button-add').click();
+	await refused('would be for everything');
+	await enter('host', '192.168.1.20');
+	await enter('destination', '2001:db8::/32');
+	await refused('is for nothing');
+	await enter('host', '02:00:5e:00:53:01');
+	await row('action').locator('select').selectOption('failover');
+	await row('proto').locator('select').selectOption('udp');
+	await refused('for TCP only');
+	await row('proto').locator('select').selectOption('tcp');
+	await modal.locator('.cbi-button-positive').click();
+	await modal.waitFor({ state: 'hidden' });
+	await page.locator('#cbi-tandem-rule').getByText('2001:db8::/32').waitFor();
+	assert.equal(router.applied, 0);
+	await save(page);
+	await until('applied', () => router.applied);
+	assert.match(router.text(), /config rule[\s\S]*option action 'failover'/);
+	assert.match(cpe([ 'validate' ]).stdout, /valid/);
+	assert.deepEqual(page.faults, []);
+	await page.context().close();
+});

@@ -22,7 +22,9 @@ const fields = {
 		[ 'connect_timeout', _('Answer time of a concentrator'), _('Milliseconds; then the connection goes direct.') ],
 		[ 'max_flows', _('Connections at a time'), _('More go direct.') ],
 		[ 'memory_limit', _('Memory'), _('MiB that the daemon should stay below; 0 goes by the size of this router.') ],
+		[ 'gc_percent', _('Garbage'), _('Percent of the memory in use that may pile up before it is collected; 0 goes by the size of this router.') ],
 		[ 'quic', _('QUIC'), _('refuse makes browsers use TCP, which Tandem can carry over all lines.') ],
+		[ 'accept', _('Connections of LAN hosts'), _('early: accepted at once, which saves a round trip. faithful: accepted or refused as the server does, no sooner than without Tandem.') ],
 		[ 'log_level', _('Log'), '' ],
 		[ 'port', _('Local port'), _('Of the transparent listener.') ],
 		[ 'control', _('Control socket'), '' ],
@@ -33,6 +35,11 @@ const fields = {
 		[ 'port', _('Port'), '' ],
 		[ 'key', _('Name of the key'), _('Written by pairing. The key itself is in a file that is never shown.') ],
 	],
+	wan: () => [
+		[ 'rate_down', _('Rate down'), _('kbit/s that the line can carry, for overflow; 0: that is learnt.') ],
+		[ 'rate_up', _('Rate up'), _('kbit/s that the line can carry, for overflow; 0: that is learnt.') ],
+		[ 'quota_warning', _('Warn from'), _('Percent of the quota.') ],
+	],
 	rule: () => [
 		[ 'enabled', _('Use'), '' ],
 		[ 'host', _('LAN host'), _('Address, network or MAC address.') ],
@@ -40,8 +47,7 @@ const fields = {
 		[ 'port', _('Port'), _('One or a range.') ],
 		[ 'dscp', _('DSCP'), '' ],
 		[ 'proto', _('Protocol'), '' ],
-		[ 'mode', _('Lines'), '' ],
-		[ 'action', _('Action'), '' ],
+		[ 'action', _('Action'), _('How to use the lines; bypass: go direct; refuse: turn down.') ],
 	],
 	bypass: () => [
 		[ 'destination', _('Destinations'), _('Servers by address or network.') ],
@@ -59,6 +65,23 @@ function entries(o, section_id) {
 	const typed = o.map.findElement('id', o.cbid(section_id))?.querySelector('.add-item input')?.value ?? '';
 	try { return [ typed ].concat(o.formvalue(section_id) ?? []); }
 	catch (e) { return []; }
+}
+
+/* fits says what the daemon would: a rule is for something, and for something that there is. */
+function fits(section, section_id) {
+	const list = name => {
+		try { return [].concat(section.formvalue(section_id, name) ?? []); }
+		catch (e) { return []; }
+	};
+	const hosts = list('host'), destinations = list('destination'), v6 = text => text.includes(':');
+	if (!hosts.length && !destinations.length && !list('port').length && !list('dscp').length)
+		return _('This rule would be for everything: name a host, a destination, a port or a DSCP.');
+	if (section.formvalue(section_id, 'proto') == 'udp' && ![ 'bypass', 'refuse' ].includes(section.formvalue(section_id, 'action')))
+		return _('A way to use the lines is for TCP only.');
+	const mac = text => values.check({ kind: 'prefix' }, text) != null;
+	if (hosts.length && destinations.length && !hosts.some(h => mac(h) || destinations.some(d => v6(h) == v6(d))))
+		return _('This rule is for nothing: its hosts are of one IP version, its destinations of the other.');
+	return true;
 }
 
 /* field makes the form option of one row. */
@@ -143,11 +166,21 @@ return view.extend({
 				o.optional = false, o.rmempty = false;
 		});
 
+		s = m.section(form.GridSection, 'wan', _('Lines'));
+		s.nodescriptions = true;
+		s.modaltitle = _('Line');
+		fill(s, 'wan');
+
 		if (known.rule) {
 			s = grid('rule', _('Rules'), _('The first that fits a connection decides.'));
 			s.anonymous = true;
 			s.modaltitle = _('Rule');
-			fill(s, 'rule');
+			fill(s, 'rule', (o, name) => {
+				if (name != 'action')
+					return;
+				o.optional = o.rmempty = false;
+				o.validate = function(section_id) { return fits(this.section, section_id); };
+			});
 		}
 
 		s = grid('bypass', _('Never through Tandem'), _('Connections that go direct, over one line. Private networks always do.'));
