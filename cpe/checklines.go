@@ -47,6 +47,16 @@ func checkLines(o options, stdout io.Writer) error {
 	if key := secrets[c.Key]; !key.IsZero() {
 		signer = &credential.Signer{Identity: credential.NewIdentity(c.Key, key), Now: now()}
 	}
+	if mask, err := uplink.FindMwan3(); err == nil && mask != 0 {
+		if o.json {
+			err = printLine(stdout, check.Finding{Text: besideMwan3(mask)})
+		} else {
+			_, err = fmt.Fprintln(stdout, besideMwan3(mask))
+		}
+		if err != nil {
+			return err
+		}
+	}
 	wans, err := uplink.Look(cfg.WANs)
 	if err != nil {
 		return err

@@ -61,6 +61,9 @@ func (i *interception) apply(s *settings) error {
 	if err := i.install(s, i.full); err != nil {
 		return err
 	}
+	if words := besideMwan3(s.facts.Mwan3); words != "" && (i.inForce == nil || i.inForce.facts.Mwan3 != s.facts.Mwan3) {
+		i.log.Warn(words)
+	}
 	i.inForce = s
 	i.proxy.crowded() // max_flows may be another
 	return nil

@@ -21,7 +21,8 @@ type report struct {
 	Concentrators []concentratorReport `json:"concentrators"`
 	WANs          []wanReport          `json:"wans"`
 	Flows         flowsReport          `json:"flows"`
-	Accept        string               `json:"accept"` // early or faithful, as it is in force
+	Warnings      []string             `json:"warnings"` // about the router, in words
+	Accept        string               `json:"accept"`   // early or faithful, as it is in force
 	Accounts      []account.Totals     `json:"accounts"`
 }
 
@@ -97,7 +98,7 @@ func (d *cpe) status() report {
 	c := &d.proxy.counters
 	r := report{
 		Version: version, PID: os.Getpid(),
-		Concentrators: []concentratorReport{},
+		Concentrators: []concentratorReport{}, Warnings: []string{},
 		Flows: flowsReport{
 			Open: d.proxy.load(), Accepted: c.accepted.Load(), Relayed: c.relayed.Load(),
 			MPTCP: c.mptcp.Load(), Direct: c.direct.Load(), Refused: c.refused.Load(),
@@ -125,6 +126,9 @@ func (d *cpe) status() report {
 		r.Concentrators = append(r.Concentrators, cr)
 	}
 	r.WANs = d.proxy.wanReports()
+	if words := besideMwan3(d.proxy.settings.Load().facts.Mwan3); words != "" {
+		r.Warnings = append(r.Warnings, words)
+	}
 	return r
 }
 
@@ -246,6 +250,9 @@ func (r report) print(out io.Writer) {
 	f := r.Flows
 	fmt.Fprintf(w, "\nflows: %d open; %d accepted, %d relayed (%d by MPTCP), %d direct, %d refused\n",
 		f.Open, f.Accepted, f.Relayed, f.MPTCP, f.Direct, f.Refused)
+	for _, words := range r.Warnings {
+		fmt.Fprintf(w, "\nnote: %s\n", words)
+	}
 	if len(r.Accounts) > 0 {
 		fmt.Fprintln(w, "\nACCOUNT\tFLOWS\tOPEN\tUP\tDOWN")
 	}

@@ -54,6 +54,7 @@ type SYN struct {
 
 // Facts is what policy and rules need to know of this router at present.
 type Facts struct {
+	Mwan3  uint32         // mask of the marks of mwan3, which chooses lines too; 0 where it is not at work
 	Local  []netip.Addr   // own addresses on all devices; nft finds these by itself
 	OnLink []netip.Prefix // networks of the LAN devices, and others reached without a gateway
 }

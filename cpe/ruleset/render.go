@@ -72,6 +72,16 @@ func Render(c *config.Config, f policy.Facts, mode Mode) string {
 	}
 
 `, c.Port, MarkMask, MarkDeliver)
+	if f.Mwan3 != 0 && f.Mwan3&MarkMask == 0 {
+		// All bits of its mask mean to mwan3 that a connection has its line. Ours
+		// have: they are bound to it.
+		fmt.Fprintf(&b, `	chain beside_mwan3 {
+		type filter hook output priority mangle - 1; policy accept;
+		meta mark & %#x == %#x meta mark set meta mark | %#x
+	}
+
+`, MarkMask, MarkOwn, f.Mwan3)
+	}
 	// The kernel's resets for packets of subflows that are gone belong to no
 	// socket and carry no mark; they get it here, so that routing and other
 	// programs' rules treat them as the rest.

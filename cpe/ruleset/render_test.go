@@ -61,6 +61,7 @@ func renderings(t *testing.T) map[string]string {
 		"default": Render(&empty, policy.Facts{}, Intercept),
 		"nolan":   Render(&none, policy.Facts{}, Intercept),
 		"port":    Render(&other, policy.Facts{}, Intercept),
+		"mwan3":   Render(&empty, policy.Facts{Mwan3: 0x3f00}, Intercept),
 		"rules":   Render(withRules(t, everyRule), policy.Facts{}, Intercept),
 	}
 }

@@ -12,7 +12,9 @@ import (
 // The policy routing that delivers marked packets to local sockets.
 const (
 	RoutingTable = 5125
-	RulePriority = 5125
+	// RulePriority is ahead of mwan3's rules (1001 to 3254), which would send
+	// packets out that both have marked.
+	RulePriority = 512
 )
 
 // Routing says for which families policy routing is in place.

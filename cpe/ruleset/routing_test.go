@@ -33,7 +33,7 @@ func (n *network) removeAll(t *testing.T) {
 func TestInstallAndRemoveTwice(t *testing.T) {
 	n := newNetwork(t)
 	// What others made stays: a rule beside ours, a route in our table, a table.
-	n.ip(t, "router", "rule add priority 5125 fwmark 0x1/0x1 lookup 99")
+	n.ip(t, "router", "rule add priority 512 fwmark 0x1/0x1 lookup 99")
 	n.ip(t, "router", "route add unreachable 198.51.100.0/24 table 5125")
 	n.in(t, "router", func() error {
 		return NFT{}.Apply(context.Background(), "table inet other {\n chain c {\n }\n}\n")
@@ -50,7 +50,7 @@ func TestInstallAndRemoveTwice(t *testing.T) {
 	}
 	install()
 	first := n.state(t)
-	for _, want := range []string{"5125:\tfrom all fwmark 0x10000000/0x30000000 lookup 5125", "local default dev lo table 5125"} {
+	for _, want := range []string{"512:\tfrom all fwmark 0x10000000/0x30000000 lookup 5125", "local default dev lo table 5125"} {
 		if got := strings.Count(first, want); got != 2 {
 			t.Errorf("%q stands %d times, want once for each family:\n%s", want, got, first)
 		}

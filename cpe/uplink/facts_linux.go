@@ -27,5 +27,6 @@ func readFacts() (f policy.Facts, err error) {
 	sort.Slice(f.Local, func(i, j int) bool { return f.Local[i].Less(f.Local[j]) })
 	sort.Slice(f.OnLink, func(i, j int) bool { return f.OnLink[i].Addr().Less(f.OnLink[j].Addr()) })
 	f.OnLink = slices.Compact(f.OnLink)
-	return f, nil
+	f.Mwan3, err = FindMwan3()
+	return f, err
 }
