@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/tandem-mptcp/tandem/concentrator/authorise"
+	"github.com/tandem-mptcp/tandem/concentrator/bindlog"
 	"github.com/tandem-mptcp/tandem/concentrator/clients"
 	"github.com/tandem-mptcp/tandem/concentrator/clients/cli"
 	"github.com/tandem-mptcp/tandem/concentrator/config"
@@ -17,6 +18,7 @@ import (
 	"github.com/tandem-mptcp/tandem/concentrator/qr"
 	"github.com/tandem-mptcp/tandem/shared/control"
 	"github.com/tandem-mptcp/tandem/shared/pairing"
+	"github.com/tandem-mptcp/tandem/shared/reverse"
 )
 
 // clientCommand is "tandem-concentrator client": it works on the store's files
@@ -38,6 +40,13 @@ func clientCommand(o options, args []string, stdout, stderr io.Writer) int {
 			Poke: func() error {
 				_, err := control.Call(path, "reload-clients")
 				return err
+			},
+			MayForward: func(p reverse.Ports) error {
+				local, err := bindlog.LocalRange()
+				if err != nil {
+					return err
+				}
+				return mayForward(cfg, local, p)
 			},
 			Volume: func(name string) (limits.Volume, bool) {
 				v, err := control.Ask[limits.Volume](path, "volume", name)

@@ -15,6 +15,7 @@ import (
 	"github.com/tandem-mptcp/tandem/shared/credential"
 	"github.com/tandem-mptcp/tandem/shared/mptcp"
 	"github.com/tandem-mptcp/tandem/shared/relay"
+	"github.com/tandem-mptcp/tandem/shared/reverse"
 )
 
 // One connection from a CPE, from its first byte to its last:
@@ -66,7 +67,10 @@ func (s *server) handle(ctx context.Context, cpe *net.TCPConn, entered *pendingC
 		hangUp(cpe)
 		return
 	}
-	if _, hold := r.Message.Lookup(credential.TypeHold); hold && !r.Message.HasConnect {
+	if hold, ok := r.Message.Lookup(credential.TypeHold); ok && !r.Message.HasConnect {
+		if proof.Key != nil {
+			s.forwards.Want(client.name, reverse.ParseWanted(hold.Value))
+		}
 		s.hold(ctx, cpe, source, set, client, proof, len(r.Early()))
 		return
 	}

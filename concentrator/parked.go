@@ -4,6 +4,7 @@ import (
 	"context"
 	"net"
 	"net/netip"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -27,10 +28,17 @@ type parking struct {
 
 	mu             sync.Mutex
 	total          int
-	byClient       map[string]int
+	byClient       map[string]*parkedOf
+	awaited        map[string]chan struct{} // closed when that client parks one
 	oldest, newest *parkedConn
 
-	parked, resumed, expired, shed, full atomic.Int64
+	parked, resumed, reversed, expired, shed, full atomic.Int64
+}
+
+// parkedOf is what one client has.
+type parkedOf struct {
+	count int           // room that is reserved, and what is in conns
+	conns []*parkedConn // oldest first
 }
 
 // parkedConn is one of them. Its links are the parking's.
@@ -48,19 +56,24 @@ func newParking() (*parking, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &parking{lot: lot, kick: make(chan struct{}, 1), byClient: make(map[string]int)}, nil
+	return &parking{lot: lot, kick: make(chan struct{}, 1), byClient: make(map[string]*parkedOf), awaited: make(map[string]chan struct{})}, nil
 }
 
 // reserve counts one more for a client, unless it has enough or all have.
 func (p *parking) reserve(client string, limit, perClient int) bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if p.total >= limit || p.byClient[client] >= perClient {
+	of := p.byClient[client]
+	if p.total >= limit || of != nil && of.count >= perClient || perClient == 0 {
 		p.full.Add(1)
 		return false
 	}
+	if of == nil {
+		of = new(parkedOf)
+		p.byClient[client] = of
+	}
 	p.total++
-	p.byClient[client]++
+	of.count++
 	return true
 }
 
@@ -73,7 +86,8 @@ func (p *parking) release(client string) {
 
 func (p *parking) leave(client string) {
 	p.total--
-	if p.byClient[client]--; p.byClient[client] == 0 {
+	of := p.byClient[client]
+	if of.count--; of.count == 0 {
 		delete(p.byClient, client)
 	}
 }
@@ -94,8 +108,37 @@ func (p *parking) add(c *parkedConn) error {
 		p.poke()
 	}
 	p.newest = c
+	of := p.byClient[c.client.name]
+	of.conns = append(of.conns, c)
+	if ch := p.awaited[c.client.name]; ch != nil {
+		close(ch)
+		delete(p.awaited, c.client.name)
+	}
 	p.parked.Add(1)
 	return nil
+}
+
+// takeOf takes out a client's oldest: its CPE takes the youngest first, so that
+// the two rarely want the same one. nil: it has none, and more is closed when it
+// parks one.
+func (p *parking) takeOf(client string) (c *parkedConn, more <-chan struct{}) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if of := p.byClient[client]; of != nil {
+		for _, c := range of.conns {
+			if _, ours := p.lot.Take(c.ticket); ours {
+				p.unlink(c)
+				p.reversed.Add(1)
+				return c, nil
+			}
+		}
+	}
+	ch := p.awaited[client]
+	if ch == nil {
+		ch = make(chan struct{})
+		p.awaited[client] = ch
+	}
+	return nil, ch
 }
 
 func (p *parking) poke() {
@@ -124,6 +167,8 @@ func (p *parking) unlink(c *parkedConn) {
 		p.newest = c.prev
 	}
 	c.prev, c.next = nil, nil
+	of := p.byClient[c.client.name]
+	of.conns = slices.DeleteFunc(of.conns, func(have *parkedConn) bool { return have == c })
 	p.leave(c.client.name)
 }
 

@@ -14,6 +14,7 @@ import (
 
 	"github.com/tandem-mptcp/tandem/concentrator/clients"
 	"github.com/tandem-mptcp/tandem/concentrator/config"
+	"github.com/tandem-mptcp/tandem/concentrator/forward"
 	"github.com/tandem-mptcp/tandem/concentrator/limits"
 	"github.com/tandem-mptcp/tandem/concentrator/service"
 	"github.com/tandem-mptcp/tandem/shared/control"
@@ -141,7 +142,15 @@ func (d *concentrator) serve(ctx context.Context, listeners []*net.TCPListener) 
 		d.server.parking.run(ctx, d.server.parkTimeout, func(c *parkedConn) { d.server.resume(setups, c) })
 		return nil
 	})
+	d.server.forwards.Start(func(remote *net.TCPConn, p forward.Port) {
+		d.server.setups.Add(1)
+		go func() {
+			defer d.server.setups.Done()
+			d.server.inbound(setups, remote, p)
+		}()
+	})
 	<-ctx.Done()
+	d.server.forwards.Close()
 	for _, a := range acceptors {
 		a.Close()
 	}

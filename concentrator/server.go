@@ -17,6 +17,7 @@ import (
 	"github.com/tandem-mptcp/tandem/concentrator/clients"
 	"github.com/tandem-mptcp/tandem/concentrator/config"
 	"github.com/tandem-mptcp/tandem/concentrator/connect"
+	"github.com/tandem-mptcp/tandem/concentrator/forward"
 	"github.com/tandem-mptcp/tandem/concentrator/front"
 	"github.com/tandem-mptcp/tandem/concentrator/limits"
 	"github.com/tandem-mptcp/tandem/concentrator/receive"
@@ -51,9 +52,10 @@ type server struct {
 	front     *front.Front
 	pending   pendingConns
 	parking   *parking
+	forwards  *forward.Listeners
 	exchanges exchanges
 	counters  struct {
-		accepted, turnedAway, relayed, refused, malformed, failed, overload, moved atomic.Int64
+		accepted, turnedAway, relayed, inbound, refused, malformed, failed, overload, moved atomic.Int64
 	}
 }
 
@@ -82,6 +84,8 @@ func newServer(log *slog.Logger, cfg *config.Config, store clients.Store) (*serv
 		}
 		s.ports = bindlog.NewBlocks(ports, size, s.bindings, nil)
 	}
+	s.forwards = s.newForwards(ports)
+	s.forwards.Mark = cfg.Mark
 	s.perPeer.Log, s.perClient.Log = log, log
 	s.perPeer.Keys = 128 // lines a second, whatever the number of sources
 	own, err := connect.Own()

@@ -51,7 +51,7 @@ func (d *concentrator) openState(cfg *config.Config) error {
 		d.log.Warn("which ports were whose is not known any more: one may be another client's sooner than after 120 s", "err", err)
 	}
 	d.store.Log = d.log
-	d.store.OnReload = d.applyLimits
+	d.store.OnReload = d.applyClients
 	d.store.Prepare = d.prepare
 	if err := d.store.Reload(); err != nil {
 		return err
@@ -87,13 +87,14 @@ func (d *concentrator) prepare(e *clients.Entry) {
 	}
 }
 
-// applyLimits sets the limits of all clients.
-func (d *concentrator) applyLimits(all []*clients.Client) {
+// applyClients sets the limits of all clients, and which ports are theirs.
+func (d *concentrator) applyClients(all []*clients.Client) {
 	limit := make(map[string]limits.Limits, len(all))
 	for _, c := range all {
 		limit[c.Name] = c.Limits
 	}
 	d.server.admission.Apply(limit, time.Now())
+	d.server.forwards.Grant(all)
 }
 
 // reloadStore reads the clients again and ends the connections of those that

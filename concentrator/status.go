@@ -23,6 +23,7 @@ type report struct {
 	// TurnedAway are those of Accepted that were reset unread.
 	TurnedAway int64 `json:"turned_away"`
 	Relayed    int64 `json:"relayed"`
+	Inbound    int64 `json:"inbound"`
 	Refused    int64 `json:"refused"`
 	Malformed  int64 `json:"malformed"`
 	Failed     int64 `json:"failed"`
@@ -35,21 +36,22 @@ type report struct {
 
 // parkedReport is about connections made in advance.
 type parkedReport struct {
-	Now     int   `json:"now"`
-	Total   int64 `json:"total"`
-	Resumed int64 `json:"resumed"` // got their request, or ended by the CPE
-	Expired int64 `json:"expired"`
-	Shed    int64 `json:"shed"`    // closed to make room
-	Refused int64 `json:"refused"` // over a limit
+	Now      int   `json:"now"`
+	Total    int64 `json:"total"`
+	Resumed  int64 `json:"resumed"`  // got their request, or ended by the CPE
+	Reversed int64 `json:"reversed"` // taken for a connection from outside
+	Expired  int64 `json:"expired"`
+	Shed     int64 `json:"shed"`    // closed to make room
+	Refused  int64 `json:"refused"` // over a limit
 }
 
 func (d *concentrator) status() report {
 	s := d.server
 	k := s.parking
 	return report{
-		Parked:  parkedReport{k.count(), k.parked.Load(), k.resumed.Load(), k.expired.Load(), k.shed.Load(), k.full.Load()},
+		Parked:  parkedReport{k.count(), k.parked.Load(), k.resumed.Load(), k.reversed.Load(), k.expired.Load(), k.shed.Load(), k.full.Load()},
 		Version: version, Draining: s.draining.Load(), PID: os.Getpid(), Open: s.engine.Active(), Pending: s.pending.count(),
-		Accepted: s.counters.accepted.Load(), Relayed: s.counters.relayed.Load(), Refused: s.counters.refused.Load(),
+		Accepted: s.counters.accepted.Load(), Relayed: s.counters.relayed.Load(), Inbound: s.counters.inbound.Load(), Refused: s.counters.refused.Load(),
 		TurnedAway: s.counters.turnedAway.Load(),
 		Malformed:  s.counters.malformed.Load(), Failed: s.counters.failed.Load(), Overload: s.counters.overload.Load(), Moved: s.counters.moved.Load(),
 		Goroutines: runtime.NumGoroutine(),
@@ -72,8 +74,8 @@ func status(o options, stdout io.Writer) error {
 	}
 	w := tabwriter.NewWriter(stdout, 0, 0, 2, ' ', 0)
 	fmt.Fprintf(w, "tandem-concentrator %s, pid %d\n\n", r.Version, r.PID)
-	fmt.Fprintf(w, "connections: %d open, %d in set-up, %d parked; %d accepted, %d turned away unread, %d relayed, %d refused, %d malformed, %d servers not reached, %d over limits\n",
-		r.Open, r.Pending, r.Parked.Now, r.Accepted, r.TurnedAway, r.Relayed, r.Refused, r.Malformed, r.Failed, r.Overload)
+	fmt.Fprintf(w, "connections: %d open, %d in set-up, %d parked; %d accepted, %d turned away unread, %d relayed, %d from outside, %d refused, %d malformed, %d servers not reached, %d over limits\n",
+		r.Open, r.Pending, r.Parked.Now, r.Accepted, r.TurnedAway, r.Relayed, r.Inbound, r.Refused, r.Malformed, r.Failed, r.Overload)
 	if r.Draining {
 		fmt.Fprintln(w, "draining: new connections are refused until \"tandem-concentrator undrain\"")
 	}

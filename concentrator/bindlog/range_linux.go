@@ -14,6 +14,9 @@ type Range struct {
 	Reserved  []Range
 }
 
+// Has tells whether port is one of them.
+func (r Range) Has(port uint16) bool { return port >= r.Low && port <= r.High && !r.reserved(port) }
+
 func (r Range) reserved(port uint16) bool {
 	for _, x := range r.Reserved {
 		if port >= x.Low && port <= x.High {

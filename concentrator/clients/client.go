@@ -25,6 +25,8 @@ type Client struct {
 	Deny    []netip.Prefix `json:"deny,omitempty"`  // destinations refused, whatever is allowed
 	// AllowPorts are destination ports refused to others, such as 25 for mail.
 	AllowPorts []uint16 `json:"allow_ports,omitempty"`
+	// Forwards are ports of the concentrator whose connections go to the client.
+	Forwards []Forward `json:"forwards,omitempty"`
 }
 
 // Key is what a client shows that it is the client.
@@ -90,7 +92,7 @@ func (c *Client) check() error {
 	case slices.ContainsFunc(c.Keys, func(k Key) bool { return k.Secret.IsZero() }):
 		errs = append(errs, errors.New("key: a secret of zeros is none"))
 	}
-	errs = append(errs, c.Limits.Check(), checkPrefixes("allow", c.Allow), checkPrefixes("deny", c.Deny))
+	errs = append(errs, checkForwards(c.Forwards), c.Limits.Check(), checkPrefixes("allow", c.Allow), checkPrefixes("deny", c.Deny))
 	if len(c.AllowPorts) > maxPorts || slices.Contains(c.AllowPorts, 0) {
 		errs = append(errs, fmt.Errorf("allow_ports: up to %d ports from 1 to 65535", maxPorts))
 	}
@@ -157,6 +159,7 @@ func (c *Client) clone() *Client {
 	d.Allow = slices.Clone(c.Allow)
 	d.Deny = slices.Clone(c.Deny)
 	d.AllowPorts = slices.Clone(c.AllowPorts)
+	d.Forwards = slices.Clone(c.Forwards)
 	return &d
 }
 

@@ -15,6 +15,7 @@ import (
 
 	"github.com/tandem-mptcp/tandem/concentrator/limits"
 	"github.com/tandem-mptcp/tandem/shared/credential"
+	"github.com/tandem-mptcp/tandem/shared/reverse"
 )
 
 const (
@@ -30,15 +31,16 @@ const header = `# A client of tandem-concentrator. It holds a secret: whoever re
 
 // rawFile mirrors the file. A nil pointer or slice is a key that was not given.
 type rawFile struct {
-	Name       *string    `toml:"name"`
-	Enabled    *bool      `toml:"enabled"`
-	Note       *string    `toml:"note,omitempty"`
-	Created    *time.Time `toml:"created,omitempty"`
-	Allow      []string   `toml:"allow,omitempty"`
-	Deny       []string   `toml:"deny,omitempty"`
-	AllowPorts []int64    `toml:"allow_ports,omitempty"`
-	Keys       []rawKey   `toml:"key"`
-	Limits     rawLimits  `toml:"limits,omitempty"`
+	Name       *string      `toml:"name"`
+	Enabled    *bool        `toml:"enabled"`
+	Note       *string      `toml:"note,omitempty"`
+	Created    *time.Time   `toml:"created,omitempty"`
+	Allow      []string     `toml:"allow,omitempty"`
+	Deny       []string     `toml:"deny,omitempty"`
+	AllowPorts []int64      `toml:"allow_ports,omitempty"`
+	Keys       []rawKey     `toml:"key"`
+	Forwards   []rawForward `toml:"forward,omitempty"`
+	Limits     rawLimits    `toml:"limits,omitempty"`
 }
 
 type rawKey struct {
@@ -46,6 +48,11 @@ type rawKey struct {
 	Secret    *string    `toml:"secret"`
 	Created   *time.Time `toml:"created,omitempty"`
 	FirstUsed *time.Time `toml:"first_used,omitempty"`
+}
+
+type rawForward struct {
+	Ports *string `toml:"ports"`
+	To    *string `toml:"to,omitempty"`
 }
 
 type rawLimits struct {
@@ -91,6 +98,17 @@ func parse(text []byte, name string) (*Client, error) {
 		}
 		c.AllowPorts = append(c.AllowPorts, uint16(p))
 	}
+	for i, raw := range in.Forwards {
+		ports, err := reverse.ParsePorts(deref(raw.Ports))
+		f := Forward{Ports: ports}
+		if err == nil && raw.To != nil {
+			f.To, err = netip.ParseAddrPort(*raw.To)
+		}
+		if err != nil {
+			fault(fmt.Errorf("forward[%d]: %w", i, err))
+		}
+		c.Forwards = append(c.Forwards, f)
+	}
 	l := &in.Limits
 	c.Limits = limits.Limits{
 		Connections: int(deref(l.Connections)), NewPerSecond: int(deref(l.NewPerSecond)), ResetDay: int(deref(l.ResetDay)),
@@ -117,6 +135,15 @@ func format(c *Client) ([]byte, error) {
 	}
 	for _, p := range c.AllowPorts {
 		out.AllowPorts = append(out.AllowPorts, int64(p))
+	}
+	for _, f := range c.Forwards {
+		ports := f.Ports.String()
+		raw := rawForward{Ports: &ports}
+		if f.To.IsValid() {
+			to := f.To.String()
+			raw.To = &to
+		}
+		out.Forwards = append(out.Forwards, raw)
 	}
 	for _, k := range c.Keys {
 		id, secret := k.ID.String(), hex.EncodeToString(k.Secret.Reveal(nil))

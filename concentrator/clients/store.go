@@ -3,6 +3,8 @@ package clients
 import (
 	"errors"
 	"sync/atomic"
+
+	"github.com/tandem-mptcp/tandem/shared/reverse"
 )
 
 // Store is where the daemon finds clients: a folder now, a replicated store or
@@ -30,6 +32,8 @@ type Editor interface {
 	Update(name string, change func(*Client) error) (*Client, error)
 	Rotate(name string, atOnce bool) (*Client, error)
 	Remove(name string) error
+	AddForward(name string, add Forward) (*Client, error)
+	RemoveForward(name string, ports reverse.Ports) (*Client, error)
 }
 
 // Entry is what Lookup finds.

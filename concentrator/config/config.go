@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/tandem-mptcp/tandem/shared/credential"
+	"github.com/tandem-mptcp/tandem/shared/reverse"
 )
 
 // DefaultPath is where the daemon looks for its file.
@@ -29,6 +30,7 @@ type Config struct {
 	Clients      []Client
 	Destinations Destinations
 	BindingLog   BindingLog
+	Forward      Forward
 
 	// Warnings are sentences about what is legal and most likely not meant. The
 	// daemon logs them.
@@ -74,6 +76,12 @@ type BindingLog struct {
 	Enabled      bool
 	Destinations bool // record also where to, which RFC 6888 REQ-12 advises against
 	Block        int  // ports that a client gets at a time, one record for all; 0: one record per connection
+}
+
+// Forward says which ports can be given to clients, for connections from
+// outside.
+type Forward struct {
+	Ports []reverse.Ports
 }
 
 // Authorise says how a client shows who it is.
@@ -157,5 +165,6 @@ func defaults() *Config {
 			DenyPorts: []uint16{25},
 		},
 		BindingLog: BindingLog{Enabled: true},
+		Forward:    Forward{Ports: []reverse.Ports{{First: 1024, Last: 10239}}},
 	}
 }

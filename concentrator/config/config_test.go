@@ -14,6 +14,8 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+
+	"github.com/tandem-mptcp/tandem/shared/reverse"
 )
 
 var update = flag.Bool("update", false, "write testdata/bad/*.err anew")
@@ -67,6 +69,7 @@ func TestGood(t *testing.T) {
 				State:         "/srv/tandem",
 				Advertise:     Advertise{Addresses: addrs("203.0.113.1", "2001:db8:f::1"), Port: 443},
 				BindingLog:    BindingLog{Destinations: true, Block: 64},
+				Forward:       Forward{Ports: []reverse.Ports{{First: 443, Last: 443}, {First: 2000, Last: 2999}}},
 				Metrics:       netip.MustParseAddrPort("[::1]:9000"),
 				Log:           Log{Level: slog.LevelDebug},
 				Limits: Limits{MaxConnections: 1000, MaxPending: 10, MaxPendingPerSource: 5, MaxSetups: 20, MaxNonces: 5000,

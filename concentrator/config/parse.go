@@ -113,6 +113,9 @@ func (p *parser) config(in *raw) *Config {
 	set(&c.BindingLog.Enabled, in.BindingLog.Enabled)
 	set(&c.BindingLog.Destinations, in.BindingLog.Destinations)
 	p.count(&c.BindingLog.Block, "binding_log.block", in.BindingLog.Block, 0, 4096)
+	if in.Forward.Ports != nil {
+		c.Forward.Ports = p.portRanges("forward.ports", in.Forward.Ports)
+	}
 	c.Warnings = warnings(c)
 	return c
 }

@@ -18,6 +18,11 @@ type raw struct {
 	Clients      []rawClient     `toml:"client"`
 	Destinations rawDestinations `toml:"destinations"`
 	BindingLog   rawBindingLog   `toml:"binding_log"`
+	Forward      rawForward      `toml:"forward"`
+}
+
+type rawForward struct {
+	Ports []string `toml:"ports"`
 }
 
 type rawLog struct {

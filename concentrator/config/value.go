@@ -8,6 +8,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"github.com/tandem-mptcp/tandem/shared/reverse"
 )
 
 // set overwrites a default with what the file says, if it says anything.
@@ -144,6 +146,19 @@ func (p *parser) prefixes(key string, in []string) []netip.Prefix {
 		default:
 			out = append(out, pre)
 		}
+	}
+	return out
+}
+
+// portRanges reads "2222" and "20000-20099".
+func (p *parser) portRanges(key string, in []string) (out []reverse.Ports) {
+	for i, s := range in {
+		ports, err := reverse.ParsePorts(s)
+		if err != nil {
+			p.add(element(key, i), "%q is not a port or range of ports, such as \"1024-10239\"", clip(s))
+			continue
+		}
+		out = append(out, ports)
 	}
 	return out
 }

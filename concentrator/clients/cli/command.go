@@ -8,6 +8,7 @@ import (
 	"github.com/tandem-mptcp/tandem/concentrator/clients"
 	"github.com/tandem-mptcp/tandem/concentrator/limits"
 	"github.com/tandem-mptcp/tandem/shared/control"
+	"github.com/tandem-mptcp/tandem/shared/reverse"
 )
 
 // Deps is what the commands work with.
@@ -21,6 +22,8 @@ type Deps struct {
 	// Poke makes the running daemon read the store again. It fails with
 	// control.ErrNotRunning where none runs.
 	Poke func() error
+	// MayForward says why ports cannot be given to clients; nil: all can.
+	MayForward func(reverse.Ports) error
 	// Volume says what a client has moved this month; nil, or false: unknown.
 	Volume func(name string) (limits.Volume, bool)
 }
@@ -44,6 +47,11 @@ commands
   rotate NAME   print a new pairing line; the old key is valid until the client
                 has used the new one, or with --now not any more
   remove NAME   delete the client and its keys
+  forward add NAME PORT[-PORT] [ADDRESS:PORT]
+                let connections from outside to these ports of this host in to
+                the client: to a LAN host and the ports from that one on, or to
+                where the client's own "config redirect" says
+  forward remove NAME PORT[-PORT]
 
 flags of add and set; 0, or "" for lists and the note, takes a limit away
   --connections N      at a time
@@ -102,6 +110,7 @@ type command struct {
 	json       bool
 	line       bool // show
 	now        bool // rotate
+	forward    clients.Forward
 	change     func(*clients.Client)
 }
 
@@ -134,6 +143,15 @@ func (c *command) run() error {
 		client, err = c.update(func(client *clients.Client) { client.Enabled = true })
 	case "disable":
 		client, err = c.update(func(client *clients.Client) { client.Enabled = false })
+	case "forward add":
+		if c.MayForward != nil {
+			err = c.MayForward(c.forward.Ports)
+		}
+		if err == nil {
+			client, err = c.Store.AddForward(c.name, c.forward)
+		}
+	case "forward remove":
+		client, err = c.Store.RemoveForward(c.name, c.forward.Ports)
 	case "remove":
 		err = c.Store.Remove(c.name)
 		print = c.printRemoved

@@ -11,6 +11,7 @@ import (
 	"strings"
 
 	"github.com/tandem-mptcp/tandem/concentrator/clients"
+	"github.com/tandem-mptcp/tandem/shared/reverse"
 )
 
 var errHelp = flag.ErrHelp
@@ -18,6 +19,9 @@ var errHelp = flag.ErrHelp
 // parse reads the arguments behind a command's name. Flags may stand before
 // and after the client's name.
 func parse(verb string, args []string) (*command, error) {
+	if verb == "forward" {
+		return parseForward(args)
+	}
 	c := &command{verb: verb}
 	fs := flag.NewFlagSet(verb, flag.ContinueOnError)
 	fs.SetOutput(io.Discard)
@@ -68,6 +72,40 @@ func parse(verb string, args []string) (*command, error) {
 		}
 	}
 	return c, nil
+}
+
+// parseForward reads "add NAME PORTS [TO]" or "remove NAME PORTS".
+func parseForward(args []string) (*command, error) {
+	c := &command{}
+	fs := flag.NewFlagSet("forward", flag.ContinueOnError)
+	fs.SetOutput(io.Discard)
+	fs.BoolVar(&c.json, "json", false, "")
+	var words []string
+	for len(args) > 0 {
+		if err := fs.Parse(args); err != nil {
+			return nil, err
+		}
+		if args = fs.Args(); len(args) > 0 {
+			words, args = append(words, args[0]), args[1:]
+		}
+	}
+	add := len(words) > 0 && words[0] == "add"
+	switch {
+	case len(words) == 0 || !add && words[0] != "remove":
+		return nil, errors.New("forward: add or remove?")
+	case len(words) < 3:
+		return nil, fmt.Errorf("forward %s needs the name of a client and a port", words[0])
+	case len(words) > 4 || len(words) > 3 && !add:
+		return nil, fmt.Errorf("unexpected argument %q", words[len(words)-1])
+	}
+	c.verb, c.name = "forward "+words[0], words[1]
+	var err error
+	if c.forward.Ports, err = reverse.ParsePorts(words[2]); err == nil && len(words) == 4 {
+		if c.forward.To, err = netip.ParseAddrPort(words[3]); err != nil {
+			err = fmt.Errorf("%q is not an address with a port, such as 192.168.1.20:22 or [fd00::20]:22", words[3])
+		}
+	}
+	return c, err
 }
 
 // changeFlags defines the flags of add and set. Each that is given calls will

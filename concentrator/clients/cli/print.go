@@ -146,6 +146,13 @@ func (c *command) printClient(client *clients.Client) error {
 	if len(client.AllowPorts) > 0 {
 		row("allow ports", strings.Trim(fmt.Sprint(client.AllowPorts), "[]"))
 	}
+	for _, f := range client.Forwards {
+		to := "where the client wants"
+		if f.To.IsValid() {
+			to = "to " + f.To.String()
+		}
+		row("forward", f.Ports.String()+" "+to)
+	}
 	return w.Flush()
 }
 
