@@ -22,6 +22,7 @@ type flowReport struct {
 	Destination  string          `json:"destination"`
 	Started      time.Time       `json:"started"`
 	Mode         string          `json:"mode"`
+	Inbound      bool            `json:"inbound,omitempty"`
 	Concentrator string          `json:"concentrator,omitempty"`
 	MPTCP        bool            `json:"mptcp"`
 	Up           int64           `json:"up_bytes"`
@@ -49,7 +50,7 @@ func (d *cpe) flowList() flowList {
 	for _, f := range open[max(0, len(open)-maxListed):] {
 		r := flowReport{
 			ID: f.ID, Host: f.Host.String(), Destination: f.Destination.String(), Started: f.Started,
-			Mode: f.Mode, Concentrator: f.Concentrator, Subflows: []subflowReport{},
+			Mode: f.Mode, Inbound: f.Inbound, Concentrator: f.Concentrator, Subflows: []subflowReport{},
 		}
 		r.Up, r.Down = f.Bytes()
 		subflows, err := f.Subflows()

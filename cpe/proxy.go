@@ -38,7 +38,7 @@ type proxy struct {
 	ports    firstbytes.Ports
 	held     heldFlows
 	counters struct {
-		accepted, relayed, mptcp, direct, refused, setups atomic.Int64
+		accepted, relayed, mptcp, direct, inbound, refused, setups atomic.Int64
 	}
 	room  atomic.Int64  // flows from which on the LAN's next ones should go direct
 	crowd chan struct{} // there are as many, or descriptors have run out

@@ -35,6 +35,7 @@ type Config struct {
 	Bypass           Bypass         // what is never intercepted
 	Rules            []Rule         // what becomes of the rest; the first that matches decides
 	QUIC             QUIC           // of LAN hosts, where no rule matches
+	Redirects        []Redirect     // connections from outside
 }
 
 // Accept says when a LAN host's connection is accepted.
@@ -80,6 +81,9 @@ type Concentrator struct {
 	// Key names the key that this router proves itself with; zero if none. The
 	// secret is in a file of that name, see package keys.
 	Key credential.KeyID
+	// Forwards lets the concentrator's operator name LAN hosts for connections
+	// from outside, which otherwise only Redirects do.
+	Forwards bool
 }
 
 // Equal says whether c and o are the same.

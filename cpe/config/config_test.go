@@ -106,18 +106,18 @@ func TestSample(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if len(everything.Concentrators) != 1 || len(everything.WANs) != 2 || len(everything.Bypass.MACs) != 1 || len(everything.Rules) != 3 {
-		t.Errorf("with all comments removed got %+v, want one concentrator, two WANs, a bypass, three rules", everything)
+	if len(everything.Concentrators) != 1 || len(everything.WANs) != 2 || len(everything.Bypass.MACs) != 1 || len(everything.Rules) != 3 || len(everything.Redirects) != 1 {
+		t.Errorf("with all comments removed got %+v, want one concentrator, two WANs, a bypass, three rules, a redirect", everything)
 	}
 	if got := everything.Concentrators[0].Port; got != defaultConvertPort {
 		t.Errorf("concentrator port in the sample = %d, want the default %d", got, defaultConvertPort)
 	}
-	everything.Concentrators, everything.WANs, everything.Bypass, everything.Rules = nil, nil, Bypass{}, nil
+	everything.Concentrators, everything.WANs, everything.Bypass, everything.Rules, everything.Redirects = nil, nil, Bypass{}, nil, nil
 	if diff := cmp.Diff(&want, everything); diff != "" {
 		t.Errorf("with all comments removed, against the defaults (-want +got):\n%s", diff)
 	}
 
-	for _, kind := range []rawSection{&rawMain{}, &rawConcentrator{}, &rawWAN{}, &rawBypass{}, &rawRule{}} {
+	for _, kind := range []rawSection{&rawMain{}, &rawConcentrator{}, &rawWAN{}, &rawBypass{}, &rawRule{}, &rawRedirect{}} {
 		for option := range kind.fields() {
 			if option == "syn_data" { // still read, but replaced by first_byte
 				continue

@@ -19,6 +19,7 @@ func (r *rawFile) config(f *faults) *Config {
 		b.apply(f, &c.Bypass)
 	}
 	r.addRules(f, &c)
+	r.addRedirects(f, &c)
 	if c.Enabled && len(c.Concentrators) == 0 {
 		f.add(r.main.line, "%v: enabled, but no section concentrator is", r.main.header)
 	}
@@ -76,6 +77,7 @@ func (r *rawFile) addConcentrators(f *faults, c *Config) {
 		take(f, &one.Port, raw.port, parsePort)
 		take(f, &one.Cookie, raw.cookie, parseCookie)
 		take(f, &one.Key, raw.key, parseKeyID)
+		take(f, &one.Forwards, raw.forwards, parseBool)
 		switch {
 		case len(raw.address) == 0 && enabled:
 			f.add(raw.line, "%v: needs at least one: list address", raw.header)

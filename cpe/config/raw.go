@@ -34,6 +34,7 @@ type rawFile struct {
 	wans          []*rawWAN
 	bypasses      []*rawBypass
 	rules         []*rawRule
+	redirects     []*rawRedirect
 }
 
 // rawSection is one kind of section: fields maps the options it may hold to
@@ -78,17 +79,18 @@ func (r *rawMain) fields() map[string]any {
 
 type rawConcentrator struct {
 	header
-	enabled, port, cookie, key *value
-	address                    []value
+	enabled, port, cookie, key, forwards *value
+	address                              []value
 }
 
 func (r *rawConcentrator) fields() map[string]any {
 	return map[string]any{
-		"enabled": &r.enabled,
-		"address": &r.address,
-		"port":    &r.port,
-		"cookie":  &r.cookie,
-		"key":     &r.key,
+		"enabled":  &r.enabled,
+		"address":  &r.address,
+		"port":     &r.port,
+		"cookie":   &r.cookie,
+		"key":      &r.key,
+		"forwards": &r.forwards,
 	}
 }
 
@@ -156,8 +158,11 @@ func decode(f *faults, sections []*section) *rawFile {
 		case "rule":
 			one := &rawRule{header: h}
 			r.rules, into = append(r.rules, one), one
+		case "redirect":
+			one := &rawRedirect{header: h}
+			r.redirects, into = append(r.redirects, one), one
 		default:
-			f.add(s.line, "unknown section type %q: tandem, concentrator, wan, bypass and rule are known", clip(s.typ))
+			f.add(s.line, "unknown section type %q: tandem, concentrator, wan, bypass, rule and redirect are known", clip(s.typ))
 			continue
 		}
 		f.fill(into.fields(), s)

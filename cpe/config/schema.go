@@ -67,11 +67,12 @@ func Describe() Schema {
 			"control":           one(kindPath, d.Control).upTo(maxSocketPath),
 		},
 		"concentrator": {
-			"enabled": one(kindBool, true),
-			"address": list[string](kindAddress, nil).upTo(maxAddresses),
-			"port":    one(kindPort, defaultConvertPort),
-			"cookie":  {Kind: kindCookie, Max: ptr(maxCookie)},
-			"key":     {Kind: kindKey},
+			"enabled":  one(kindBool, true),
+			"address":  list[string](kindAddress, nil).upTo(maxAddresses),
+			"port":     one(kindPort, defaultConvertPort),
+			"cookie":   {Kind: kindCookie, Max: ptr(maxCookie)},
+			"key":      {Kind: kindKey},
+			"forwards": one(kindBool, false),
 		},
 		"wan": {
 			"enabled":       one(kindBool, true),
@@ -99,6 +100,13 @@ func Describe() Schema {
 			"destination": list[string](kindPrefix, nil),
 			"port":        list[string](kindPortRange, nil),
 			"dscp":        list[string](kindDSCP, nil).upTo(maxDSCP),
+		},
+		"redirect": {
+			"enabled":   one(kindBool, true),
+			"src_dport": {Kind: kindPortRange},
+			"dest_ip":   {Kind: kindAddress},
+			"dest_port": {Kind: kindPort},
+			"source":    choose("remote", "remote", "router"),
 		},
 	}
 }

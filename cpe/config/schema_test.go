@@ -18,6 +18,7 @@ var sectionTypes = map[string]func() rawSection{
 	"wan":          func() rawSection { return &rawWAN{} },
 	"bypass":       func() rawSection { return &rawBypass{} },
 	"rule":         func() rawSection { return &rawRule{} },
+	"redirect":     func() rawSection { return &rawRedirect{} },
 }
 
 // Every option that can be read is described, as what it is, and no other.

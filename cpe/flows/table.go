@@ -27,6 +27,7 @@ type Flow struct {
 	Mode         string // how lines are chosen for it, or Direct
 	Concentrator string // empty when direct
 	Line         string // of the first subflow; empty when direct
+	Inbound      bool   // the destination, outside, has opened it
 
 	relay atomic.Pointer[Relay] // nil before Attach
 }

@@ -58,6 +58,9 @@ var ErrWrongTime = errors.New("this router's clock was too far off for the conce
 // AnswerBuffer is the size of buffer that ReadAnswer needs.
 const AnswerBuffer = 4096
 
+// RequestBuffer has room for any request.
+const RequestBuffer = 1024
+
 // ReadAnswer reads the one Convert message that comes before everything else.
 // rest are the server's bytes that arrived together with it; they alias buf.
 // With a Signer s, the one that signed the request with that nonce, all that

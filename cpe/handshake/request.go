@@ -8,6 +8,7 @@ import (
 
 	"github.com/tandem-mptcp/tandem/shared/convert"
 	"github.com/tandem-mptcp/tandem/shared/credential"
+	"github.com/tandem-mptcp/tandem/shared/reverse"
 )
 
 // AppendConnect appends a request to be connected to dst, signed by s, if any.
@@ -25,9 +26,10 @@ func AppendInfo(b []byte, cookie []byte, s *credential.Signer) ([]byte, credenti
 }
 
 // AppendHold appends the request to park the connection for a Connect that
-// comes later. It is always signed: strangers may not park.
-func AppendHold(b []byte, s *credential.Signer) ([]byte, credential.Nonce, error) {
-	m := convert.Message{Info: true, Private: []convert.Raw{{Type: credential.TypeHold}}}
+// comes later, and for connections from outside to the wanted ports. It is
+// always signed: strangers may not park.
+func AppendHold(b []byte, wanted []reverse.Ports, s *credential.Signer) ([]byte, credential.Nonce, error) {
+	m := convert.Message{Info: true, Private: []convert.Raw{{Type: credential.TypeHold, Value: reverse.WantedValue(wanted)}}}
 	return appendSigned(b, &m, s)
 }
 

@@ -20,6 +20,7 @@ import (
 	"github.com/tandem-mptcp/tandem/cpe/warm"
 	"github.com/tandem-mptcp/tandem/shared/credential"
 	"github.com/tandem-mptcp/tandem/shared/logline"
+	"github.com/tandem-mptcp/tandem/shared/reverse"
 )
 
 // Lines tells the access lines as they are now.
@@ -31,6 +32,10 @@ type Converter struct {
 	Port uint16
 	// Mode is the one of connections made in advance, and of probes.
 	Mode config.Mode
+	// Inbound, if set, gets the connections from outside, and Wanted are the
+	// ports of the concentrator whose connections are asked for.
+	Inbound func(*Inbound)
+	Wanted  []reverse.Ports
 	// Suspect, if set, is told of a line that did not answer where another did.
 	Suspect func(line string)
 

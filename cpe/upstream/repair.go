@@ -57,7 +57,7 @@ func (a *Attempt) Loose() bool { return a.loose }
 // Only where the request came in the SYN the server hears of it before we do;
 // there a concentrator that refuses sends a reset, and one that dies an end.
 func unsure(err error, inSYN bool) bool {
-	ends := []error{io.EOF, unix.ECONNRESET, unix.EPIPE, unix.ENOTCONN, errFewer}
+	ends := []error{io.EOF, unix.ECONNRESET, unix.EPIPE, unix.ENOTCONN, errFewer, errReversed}
 	if inSYN {
 		ends = []error{unix.ECONNRESET}
 	}
@@ -122,14 +122,22 @@ func delivered(conn *net.TCPConn) bool {
 // errFewer is Error 64 on a parked connection, which crossed our request.
 var errFewer = errors.New("the concentrator wants fewer connections")
 
+// errReversed is a connection from outside, for which the concentrator took the
+// parked connection in the moment of our request.
+var errReversed = errors.New("the concentrator wanted the connection itself")
+
 // readOn reads the answer that has begun to arrive on the attempt's connection;
 // errLost if what arrives is its end.
 func (c *Converter) readOn(conn *net.TCPConn, a *Attempt, buf []byte) (answered, error) {
 	if a.warm != nil {
 		n, err := peek(a.warm, buf)
 		if err == nil && n > 0 {
-			if _, fewer := c.saysFewer(buf[:n], a.warm.Note.(*held).nonce); fewer {
+			hold := a.warm.Note.(*held).nonce
+			if _, fewer := c.saysFewer(buf[:n], hold); fewer {
 				return answered{}, fmt.Errorf("%w: %w", errLost, errFewer)
+			}
+			if _, _, reversed := c.parseReverse(buf[:n], hold); reversed {
+				return answered{}, fmt.Errorf("%w: %w", errLost, errReversed)
 			}
 		}
 	}

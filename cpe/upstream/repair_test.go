@@ -28,6 +28,7 @@ func TestUnsure(t *testing.T) {
 		{false, unix.EPIPE, false},
 		{false, unix.ENOTCONN, false},
 		{false, errFewer, false},
+		{false, errReversed, false},
 		{false, io.ErrUnexpectedEOF, true},
 		{false, os.ErrDeadlineExceeded, true},
 		{false, unix.ETIMEDOUT, true},

@@ -37,7 +37,7 @@ func (c *Converter) KeepWarm(lowest, highest int, probe bool) error {
 	}
 	pool, err := warm.New(warm.Config{
 		Min: lowest, Max: highest,
-		Route: func() (warm.Route, bool) { return c.route(c.Mode) }, Open: c.openWarm, Alive: alive, Shed: c.wantsFewer,
+		Route: func() (warm.Route, bool) { return c.route(c.Mode) }, Open: c.openWarm, Alive: alive, Shed: c.wantsFewer, Reverse: c.reversed,
 	})
 	c.pool = pool
 	return err
@@ -113,7 +113,7 @@ var holdBuffers = sync.Pool{New: func() any { return new([handshake.AnswerBuffer
 
 // hold makes one parked connection as attempt says.
 func (c *Converter) hold(ctx context.Context, attempt *Attempt) (*warm.Conn, error) {
-	request, nonce, err := handshake.AppendHold(nil, c.signer)
+	request, nonce, err := handshake.AppendHold(nil, c.Wanted, c.signer)
 	if err != nil {
 		return nil, err
 	}

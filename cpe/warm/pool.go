@@ -44,6 +44,10 @@ type Config struct {
 	// Shed looks at what a parked connection received: whether it is the
 	// concentrator's wish for fewer, and for how long. It must not block.
 	Shed func(*Conn) (wait time.Duration, ok bool)
+	// Reverse looks at what a parked connection received: whether the
+	// concentrator wants it for a connection from outside. Then Reverse has taken
+	// it over. It must not block; nil: it never is.
+	Reverse func(*Conn) bool
 	// Now is the clock; nil: time.Now.
 	Now func() time.Time
 }
@@ -59,14 +63,15 @@ func (e *ErrShed) Unwrap() error { return e.Err }
 
 // Counters since the pool was made.
 type Counters struct {
-	Hits   int64 // flows that got a connection
-	Misses int64 // flows that found none
-	Made   int64 // connections that were ready once
-	Failed int64 // that could not be made
-	Lost   int64 // closed by the concentrator while parked
-	Stale  int64 // found dead when wanted
-	Aged   int64 // replaced for their age
-	Shed   int64 // times the concentrator asked for fewer
+	Hits     int64 // flows that got a connection
+	Misses   int64 // flows that found none
+	Made     int64 // connections that were ready once
+	Failed   int64 // that could not be made
+	Lost     int64 // closed by the concentrator while parked
+	Stale    int64 // found dead when wanted
+	Aged     int64 // replaced for their age
+	Shed     int64 // times the concentrator asked for fewer
+	Reversed int64 // taken by the concentrator for a connection from outside
 }
 
 // State is how a pool is at one moment.
@@ -316,6 +321,13 @@ func (p *Pool) woke(c *Conn) {
 		}
 	}
 	now := p.Now()
+	if p.Reverse != nil && p.Reverse(c) {
+		p.count.Reversed++
+		p.demand.arrive(now)
+		p.mu.Unlock()
+		p.Poke()
+		return
+	}
 	p.count.Lost++
 	if wait, ok := p.Shed(c); ok {
 		p.count.Shed++

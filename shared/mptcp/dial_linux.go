@@ -43,6 +43,9 @@ type Dialer struct {
 	// KeepAlive is applied when connected; unless Enable is set there are no
 	// keepalives at all.
 	KeepAlive net.KeepAliveConfig
+	// From is the local address with its port, in place of Source, and need not
+	// be this host's (IP_TRANSPARENT, which takes CAP_NET_ADMIN).
+	From netip.AddrPort
 	// Control, if set, runs on the socket before it is bound and connected.
 	Control func(fd int) error
 }
@@ -177,10 +180,22 @@ func (d *Dialer) prepare(fd int, synData bool) error {
 }
 
 func (d *Dialer) bind(fd int) error {
-	if !d.Source.IsValid() {
+	from := d.From
+	switch {
+	case from.IsValid():
+		level, option := unix.SOL_IP, unix.IP_TRANSPARENT
+		if from.Addr().Is6() {
+			level, option = unix.SOL_IPV6, unix.IPV6_TRANSPARENT
+		}
+		if err := unix.SetsockoptInt(fd, level, option, 1); err != nil {
+			return fmt.Errorf("set %q: %w", "IP_TRANSPARENT", err)
+		}
+	case d.Source.IsValid():
+		from = netip.AddrPortFrom(d.Source, 0)
+	default:
 		return nil
 	}
-	addr, _, err := sockaddr(netip.AddrPortFrom(d.Source, 0))
+	addr, _, err := sockaddr(from)
 	if err != nil {
 		return err
 	}
@@ -188,7 +203,7 @@ func (d *Dialer) bind(fd int) error {
 	// an address. No effect on MPTCP before Linux 6.8, maybe an error.
 	_ = unix.SetsockoptInt(fd, unix.IPPROTO_IP, unix.IP_BIND_ADDRESS_NO_PORT, 1)
 	if err := unix.Bind(fd, addr); err != nil {
-		return fmt.Errorf("bind to %q: %w", d.Source, err)
+		return fmt.Errorf("bind to %q: %w", from, err)
 	}
 	return nil
 }
