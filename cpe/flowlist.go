@@ -91,7 +91,11 @@ func (l flowList) print(out io.Writer) {
 		if f.Concentrator != "" && !f.MPTCP {
 			lines = append(lines, "plain TCP")
 		}
-		fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\t%s\t%s\n", f.Host, f.Destination, time.Since(f.Started).Round(time.Second),
+		destination := f.Destination
+		if f.Inbound {
+			destination = "from " + destination
+		}
+		fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\t%s\t%s\n", f.Host, destination, time.Since(f.Started).Round(time.Second),
 			f.Mode, inBytes(uint64(f.Down)), inBytes(uint64(f.Up)), strings.Join(lines, ", "))
 	}
 	w.Flush()

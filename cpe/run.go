@@ -65,7 +65,7 @@ func run(o options, stderr io.Writer) error {
 	if err := lines.Restrain(p.quotas.Reached); err != nil {
 		return err
 	}
-	first := newSettings(log, cfg, secrets, nil, lines)
+	first := p.newSettings(cfg, secrets, nil)
 	p.settings.Store(first)
 	d := &cpe{options: o, log: log, proxy: p}
 	defer func() { p.settings.Load().retire(nil) }()
@@ -183,7 +183,7 @@ func (d *cpe) tryReload() error {
 	if err := lines.Configure(cfg); err != nil {
 		return errors.Join(err, lines.Configure(old.config))
 	}
-	next := newSettings(d.log, cfg, secrets, old, lines)
+	next := d.proxy.newSettings(cfg, secrets, old)
 	if err := d.interception.apply(next); err != nil {
 		next.retire(old)
 		return errors.Join(err, lines.Configure(old.config))
@@ -207,7 +207,7 @@ func (d *cpe) followFacts(ctx context.Context) error {
 		}
 		d.reloading.Lock()
 		old := d.proxy.settings.Load()
-		next := newSettings(d.log, old.config, old.keys, old, d.proxy.lines)
+		next := d.proxy.newSettings(old.config, old.keys, old)
 		if err := d.interception.apply(next); err != nil {
 			d.log.Error("cannot renew the nftables rules", "err", err)
 		} else {

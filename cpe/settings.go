@@ -9,10 +9,8 @@ import (
 	"github.com/tandem-mptcp/tandem/cpe/config"
 	"github.com/tandem-mptcp/tandem/cpe/policy"
 	"github.com/tandem-mptcp/tandem/cpe/ruleset"
-	"github.com/tandem-mptcp/tandem/cpe/uplink"
 	"github.com/tandem-mptcp/tandem/cpe/upstream"
 	"github.com/tandem-mptcp/tandem/shared/credential"
-	"github.com/tandem-mptcp/tandem/shared/logline"
 )
 
 // settings is one loaded configuration and what was made from it. It never
@@ -33,6 +31,7 @@ type concentrator struct {
 	timeout time.Duration
 	mode    config.Mode
 	ready   readiness
+	inward  []config.Redirect
 	begin   func() // once: its task
 	stop    func()
 }
@@ -43,12 +42,18 @@ type readiness struct {
 	probe           bool // of data in the SYN
 }
 
-func readinessOf(cfg *config.Config) readiness {
-	if !cfg.FirstByte.Warm() {
-		return readiness{}
+func readinessOf(cfg *config.Config, c config.Concentrator) (r readiness) {
+	if cfg.FirstByte.Warm() {
+		r = readiness{cfg.WarmMin, cfg.WarmMax, cfg.FirstByte == config.FirstByteAuto}
 	}
-	return readiness{cfg.WarmMin, cfg.WarmMax, cfg.FirstByte == config.FirstByteAuto}
+	if len(cfg.Redirects) > 0 || c.Forwards { // connections from outside come on them
+		r.lowest, r.highest = max(r.lowest, minInward), max(r.highest, minInward)
+	}
+	return r
 }
+
+// minInward is how many connections lie ready for those from outside.
+const minInward = 2
 
 // firstBytesWait is how long a LAN host gets to speak before a SYN that could
 // carry its words leaves without them.
@@ -61,41 +66,49 @@ func (s *settings) firstBytesWait(port uint16) time.Duration {
 
 // newSettings makes settings from a configuration. Converters that old has
 // and cfg still names the same way are kept, with all they have learnt.
-func newSettings(log *logline.Logger, cfg *config.Config, keys map[credential.KeyID]credential.Key, old *settings, lines *uplink.Tracker) *settings {
-	facts := lines.Facts()
+func (p *proxy) newSettings(cfg *config.Config, keys map[credential.KeyID]credential.Key, old *settings) *settings {
+	facts := p.lines.Facts()
 	s := &settings{config: cfg, facts: facts, policy: policy.New(cfg, facts), keys: keys}
 	for _, c := range cfg.Concentrators {
 		if kept := old.find(c, keys[c.Key], cfg); kept != nil {
 			s.concentrators = append(s.concentrators, kept)
 			continue
 		}
-		s.concentrators = append(s.concentrators, newConcentrator(log, c, keys[c.Key], cfg, lines))
+		s.concentrators = append(s.concentrators, p.newConcentrator(c, keys[c.Key], cfg))
 	}
 	return s
 }
 
-func newConcentrator(log *logline.Logger, c config.Concentrator, key credential.Key, cfg *config.Config, lines *uplink.Tracker) *concentrator {
-	ready := readinessOf(cfg)
+func (p *proxy) newConcentrator(c config.Concentrator, key credential.Key, cfg *config.Config) *concentrator {
+	ready := readinessOf(cfg, c)
 	ctx, cancel := context.WithCancel(context.Background())
 	var signer *credential.Signer
 	if !key.IsZero() {
 		signer = &credential.Signer{Identity: credential.NewIdentity(c.Key, key), Now: now()}
 	}
-	converter := upstream.NewConverter(log, c, signer, ruleset.MarkOwn, cfg.ConnectTimeout, lines.WANs)
+	converter := upstream.NewConverter(p.log, c, signer, ruleset.MarkOwn, cfg.ConnectTimeout, p.lines.WANs)
 	converter.Mode = cfg.Mode
-	converter.Suspect = lines.Suspect
+	converter.Suspect = p.lines.Suspect
 	if err := converter.KeepWarm(ready.lowest, ready.highest, ready.probe); err != nil {
-		log.Warn("no connections are made in advance", "concentrator", c.Name, "err", err)
+		p.log.Warn("no connections are made in advance", "concentrator", c.Name, "err", err)
+	}
+	if signer == nil && len(cfg.Redirects) > 0 {
+		p.log.Warn("no connections from outside: they need a key", "concentrator", c.Name, "hint", "tandem-cpe join")
 	}
 	var wg sync.WaitGroup
-	return &concentrator{
-		Converter: converter, from: c, key: key, timeout: cfg.ConnectTimeout, mode: cfg.Mode, ready: ready,
+	one := &concentrator{
+		Converter: converter, from: c, key: key, timeout: cfg.ConnectTimeout, mode: cfg.Mode, ready: ready, inward: cfg.Redirects,
 		begin: sync.OnceFunc(func() {
 			wg.Add(1)
 			go func() { defer wg.Done(); converter.Run(ctx) }()
 		}),
 		stop: func() { cancel(); wg.Wait() },
 	}
+	converter.Inbound = func(in *upstream.Inbound) { p.inbound(one, in) }
+	for _, r := range cfg.Redirects {
+		converter.Wanted = append(converter.Wanted, r.Ports)
+	}
+	return one
 }
 
 // begin starts what is new in s. That is only when s is in force: the first use
@@ -126,7 +139,7 @@ func (s *settings) find(c config.Concentrator, key credential.Key, cfg *config.C
 	}
 	for _, have := range s.concentrators {
 		if have.from.Equal(c) && have.key.Equal(key) && have.timeout == cfg.ConnectTimeout &&
-			have.mode == cfg.Mode && have.ready == readinessOf(cfg) {
+			have.mode == cfg.Mode && have.ready == readinessOf(cfg, c) && slices.Equal(have.inward, cfg.Redirects) {
 			return have
 		}
 	}

@@ -91,6 +91,7 @@ type flowsReport struct {
 	Relayed  int64 `json:"relayed"`
 	MPTCP    int64 `json:"mptcp"`
 	Direct   int64 `json:"direct"`
+	Inbound  int64 `json:"inbound"`
 	Refused  int64 `json:"refused"`
 }
 
@@ -101,7 +102,7 @@ func (d *cpe) status() report {
 		Concentrators: []concentratorReport{}, Warnings: []string{},
 		Flows: flowsReport{
 			Open: d.proxy.load(), Accepted: c.accepted.Load(), Relayed: c.relayed.Load(),
-			MPTCP: c.mptcp.Load(), Direct: c.direct.Load(), Refused: c.refused.Load(),
+			MPTCP: c.mptcp.Load(), Direct: c.direct.Load(), Inbound: c.inbound.Load(), Refused: c.refused.Load(),
 		},
 		Accept:   d.interception.accepts(),
 		Accounts: d.proxy.ledger.Totals(),

@@ -11,7 +11,6 @@ import (
 	"net"
 	"net/netip"
 	"slices"
-	"strings"
 	"sync"
 	"syscall"
 	"time"
@@ -169,7 +168,11 @@ func (l *Listeners) settle() {
 func (l *Listeners) listen(want listening) {
 	config := net.ListenConfig{Control: l.prepare}
 	config.SetMultipathTCP(false) // who comes speaks plain TCP
-	listener, err := config.Listen(context.Background(), "tcp", want.at.String())
+	network := "tcp4"
+	if want.at.Addr().Is6() {
+		network = "tcp6"
+	}
+	listener, err := config.Listen(context.Background(), network, want.at.String())
 	if err != nil {
 		if why := reason(err); l.failed[want] != why {
 			l.failed[want] = why
@@ -182,13 +185,10 @@ func (l *Listeners) listen(want listening) {
 	go l.accept(listener.(*net.TCPListener), want.Port, l.serve)
 }
 
-func (l *Listeners) prepare(network, _ string, c syscall.RawConn) error {
+func (l *Listeners) prepare(_, _ string, c syscall.RawConn) error {
 	var err error
 	cerr := c.Control(func(fd uintptr) {
-		if strings.HasSuffix(network, "6") {
-			err = unix.SetsockoptInt(int(fd), unix.SOL_IPV6, unix.IPV6_V6ONLY, 1)
-		}
-		if l.Mark != 0 && err == nil {
+		if l.Mark != 0 {
 			err = unix.SetsockoptInt(int(fd), unix.SOL_SOCKET, unix.SO_MARK, int(l.Mark))
 		}
 	})

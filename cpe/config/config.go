@@ -89,7 +89,7 @@ type Concentrator struct {
 // Equal says whether c and o are the same.
 func (c Concentrator) Equal(o Concentrator) bool {
 	return c.Name == o.Name && slices.Equal(c.Addresses, o.Addresses) && c.Port == o.Port &&
-		bytes.Equal(c.Cookie, o.Cookie) && c.Key == o.Key
+		bytes.Equal(c.Cookie, o.Cookie) && c.Key == o.Key && c.Forwards == o.Forwards
 }
 
 // Keys returns the ids of the keys that are used, each once.

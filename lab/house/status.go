@@ -90,6 +90,7 @@ type ConcentratorStatus struct {
 	Pending   int   `json:"pending"`
 	Accepted  int64 `json:"accepted"`
 	Relayed   int64 `json:"relayed"`
+	Inbound   int64 `json:"inbound"`
 	Refused   int64 `json:"refused"`
 	Malformed int64 `json:"malformed"`
 	Failed    int64 `json:"failed"`
