@@ -149,8 +149,15 @@ func (c *Converter) hold(ctx context.Context, attempt *Attempt) (*warm.Conn, err
 		return nil, &warm.ErrShed{Wait: answer.Wait, Err: answer.Err()}
 	case answer.Err() != nil:
 		return nil, answer.Err()
-	case len(rest) > 0:
-		return nil, errors.New("hold: the concentrator sent more than its answer")
+	case len(rest) > 0: // a connection from outside has waited for it
+		r, size, ok := c.parseReverse(rest, nonce)
+		if !ok || size != len(rest) || c.Inbound == nil {
+			return nil, errors.New("hold: the concentrator sent more than its answer")
+		}
+		_ = conn.SetDeadline(time.Time{})
+		ready = true
+		go c.Inbound(&Inbound{Request: r, Attempt: attempt, conn: conn, converter: c})
+		return nil, warm.ErrReversed
 	}
 	isMPTCP, err := mptcp.IsMPTCP(conn)
 	if attempt.SynData && err == nil {

@@ -37,7 +37,7 @@ type Config struct {
 	// can be made.
 	Route func() (Route, bool)
 	// Open makes and primes one, within ctx. ErrShed in its error says that
-	// the concentrator has no room for it.
+	// the concentrator has no room for it, ErrReversed that it has used it.
 	Open func(ctx context.Context) (*Conn, error)
 	// Alive is asked before a connection is used. It must not block.
 	Alive func(*Conn) bool
@@ -57,6 +57,10 @@ type ErrShed struct {
 	Wait time.Duration
 	Err  error
 }
+
+// ErrReversed says that the concentrator has taken a new connection at once, for
+// one from outside.
+var ErrReversed = errors.New("taken for a connection from outside")
 
 func (e *ErrShed) Error() string { return e.Err.Error() }
 func (e *ErrShed) Unwrap() error { return e.Err }
@@ -296,6 +300,9 @@ func (p *Pool) open(ctx context.Context) {
 		p.ready = append(p.ready, c)
 	case err == nil:
 		err = net.ErrClosed
+	case errors.Is(err, ErrReversed):
+		p.count.Reversed++
+		p.demand.arrive(now)
 	case errors.As(err, &shed):
 		p.count.Shed++
 		p.pace.shed(now, len(p.ready), shed.Wait)
