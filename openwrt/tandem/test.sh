@@ -198,6 +198,24 @@ PATH="$T/bin:$PATH" sh "$T/defaults" && cp "$STATE" "$T/once" && PATH="$T/bin:$P
 cmp -s "$STATE" "$T/once" && grep -q enabled=0 "$STATE" && passed=$((passed + 1)) || { failed=$((failed + 1)); echo "FAIL: $name"; }
 has "killall -HUP ubusd"
 
+name="removal"
+mkdir -p "$T/usr/share/nftables.d/chain-pre/input" "$T/var/run/tandem/tandem-check" "$T/etc/tandem/keys" "$T/etc/tandem/state"
+: > "$T/usr/share/nftables.d/chain-pre/input/20-tandem.nft"
+: > "$T/etc/tandem/keys/0011223344556677"
+printf '#!/bin/sh\necho "${0##*/} $*" >> "$LOG"\n' | tee "$T/bin/nft" "$T/bin/fw4" > "$T/bin/sysctl"
+chmod +x "$T/bin/fw4" "$T/bin/sysctl"
+sed "s#/etc/#$T/etc/#g; s#/usr/share/#$T/usr/share/#; s#/var/run/#$T/var/run/#" "$here/files/tandem.prerm" > "$T/prerm"
+: > "$T/log"
+LOG="$T/log" PKG_UPGRADE=1 PATH="$T/bin:$PATH" sh "$T/prerm"
+[ -e "$T/usr/share/nftables.d/chain-pre/input/20-tandem.nft" ] && [ ! -s "$T/log" ] || { failed=$((failed + 1)); echo "FAIL: an upgrade took something away"; }
+LOG="$T/log" PATH="$T/bin:$PATH" sh "$T/prerm"
+has "fw4 -q reload"
+has "sysctl -q -e -w net.mptcp.blackhole_timeout=3600"
+for gone in usr/share/nftables.d/chain-pre/input/20-tandem.nft var/run/tandem etc/tandem/state; do
+	[ ! -e "$T/$gone" ] || { failed=$((failed + 1)); echo "FAIL: $name: $gone is still there"; }
+done
+[ -e "$T/etc/tandem/keys/0011223344556677" ] || { failed=$((failed + 1)); echo "FAIL: $name: the key is gone"; }
+
 name="hotplug only pokes"
 printf '#!/bin/sh\necho "ubus $*" >> "$LOG"\n' > "$T/bin/ubus"
 chmod +x "$T/bin/ubus"
