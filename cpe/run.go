@@ -87,6 +87,7 @@ func run(o options, stderr io.Writer) error {
 		daemon.Task{Name: "lines", Run: lines.Run},
 		daemon.Task{Name: "health", Run: (&health.Watch{Log: log, Lines: lines, Targets: p.targets, Mark: ruleset.MarkOwn, Started: p.engine.Started}).Run},
 		daemon.Task{Name: "quotas", Run: p.quotas.Run},
+		daemon.Task{Name: "orphans", Run: p.endOrphans},
 		daemon.Task{Name: "interception", Run: interception.run},
 		daemon.Task{Name: "facts", Run: d.followFacts},
 		daemon.Task{Name: "refusals", Run: func(ctx context.Context) error {

@@ -14,6 +14,7 @@ type carried int64
 
 func (c carried) Bytes() (up, down int64) { return 1, int64(c) }
 func (carried) Server() syscall.Conn      { return nil }
+func (carried) Abort(error)               {}
 
 func TestShownFlows(t *testing.T) {
 	now := time.Now()

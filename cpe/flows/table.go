@@ -36,6 +36,7 @@ type Flow struct {
 type Relay interface {
 	Bytes() (up, down int64)
 	Server() syscall.Conn // works until the flow has ended
+	Abort(cause error)
 }
 
 // Attach tells what carries the flow.
@@ -47,6 +48,13 @@ func (f *Flow) Bytes() (up, down int64) {
 		return (*r).Bytes()
 	}
 	return 0, 0
+}
+
+// Abort ends the flow with resets on both sides.
+func (f *Flow) Abort(cause error) {
+	if r := f.relay.Load(); r != nil {
+		(*r).Abort(cause)
+	}
 }
 
 // Upstream is the connection to the concentrator, or to the server when

@@ -10,6 +10,7 @@ type relay struct{}
 
 func (relay) Bytes() (up, down int64) { return 1, 2 }
 func (relay) Server() syscall.Conn    { return nil }
+func (relay) Abort(error)             {}
 
 func TestTable(t *testing.T) {
 	var table Table

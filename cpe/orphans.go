@@ -1,0 +1,107 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"sort"
+	"time"
+
+	"github.com/tandem-mptcp/tandem/cpe/flows"
+	"github.com/tandem-mptcp/tandem/cpe/uplink"
+	"github.com/tandem-mptcp/tandem/shared/mptcp"
+)
+
+// A connection to the concentrator that has lost its last subflow hangs: the
+// kernel ends it after a minute (60 s in Linux 6.18), and until then its LAN
+// host hears nothing. So it is when all lines were gone at a time, and when the
+// concentrator was started anew: a reset ends a subflow, not the connection (RFC
+// 8684 section 3.6). Where a line works and the connection still gets none, it is
+// ended, so that the LAN host can connect anew.
+const (
+	orphanTick = 2 * time.Second
+	// orphanTime is longer than a line that comes back takes to be used again.
+	orphanTime = 6 * time.Second
+	// troubled is for how long after a change of the lines all flows are looked
+	// at. Otherwise it is some at a time, which costs a busy router little.
+	troubled = 30 * time.Second
+	atATime  = 128
+)
+
+var errOrphaned = errors.New("the connection to the concentrator has lost its last line, and got none of those that work")
+
+// endOrphans looks after flows until ctx ends.
+func (p *proxy) endOrphans(ctx context.Context) error {
+	var seen *uplink.WAN // which state of the lines was seen last
+	var changed time.Time
+	since := map[*flows.Flow]time.Time{}
+	var last uint64 // flow that was looked at
+	for {
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-p.engine.Started():
+		}
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-time.After(orphanTick):
+		}
+		now := time.Now()
+		wans := p.lines.WANs()
+		up := false
+		for _, w := range wans {
+			up = up || w.Up
+		}
+		if len(wans) > 0 && &wans[0] != seen {
+			seen, changed = &wans[0], now
+		}
+		if !up {
+			clear(since) // all wait
+			continue
+		}
+		next := map[*flows.Flow]time.Time{}
+		all := p.flows.List()
+		from := sort.Search(len(all), func(i int) bool { return all[i].ID > last })
+		for i, f := range all {
+			first, known := since[f]
+			turn := i >= from && i < from+atATime
+			if turn {
+				last = f.ID
+			}
+			if !known && !turn && now.Sub(changed) > troubled || !orphaned(f) {
+				continue
+			}
+			if !known {
+				first = now
+			}
+			if now.Sub(first) >= orphanTime {
+				p.log.Debug("flow ended", "src", f.Host, "dst", f.Destination, "reason", errOrphaned)
+				f.Abort(errOrphaned)
+				continue
+			}
+			next[f] = first
+		}
+		if since = next; from+atATime >= len(all) {
+			last = 0 // from the beginning again
+		}
+	}
+}
+
+// orphaned tells whether a flow's connection speaks MPTCP and has no subflow
+// that carries anything, or may soon.
+func orphaned(f *flows.Flow) bool {
+	if f.Concentrator == "" {
+		return false
+	}
+	subflows, err := f.Subflows()
+	if err != nil {
+		return false // plain TCP, or ended
+	}
+	for _, s := range subflows {
+		switch s.State {
+		case mptcp.StateEstablished, mptcp.StateSynSent, mptcp.StateSynRecv:
+			return false
+		}
+	}
+	return true
+}
