@@ -61,9 +61,9 @@ func (h host) do(f func() error) error {
 	return <-done
 }
 
-// tap makes a tap in the host, with an address, and returns its other end for
-// QEMU. It lives as long as that is open.
-func (h host) tap(t *testing.T, name, address string) *os.File {
+// tap makes a tap in the host and returns its other end for QEMU. It lives as
+// long as that is open.
+func (h host) tap(t *testing.T, name string) *os.File {
 	t.Helper()
 	var f *os.File
 	err := h.do(func() error {
@@ -83,7 +83,6 @@ func (h host) tap(t *testing.T, name, address string) *os.File {
 		t.Fatalf("tap %s: %v", name, err)
 	}
 	t.Cleanup(func() { f.Close() })
-	h.ip(t, "addr add "+address+" dev "+name)
 	h.ip(t, "link set "+name+" up")
 	return f
 }

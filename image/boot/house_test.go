@@ -3,7 +3,6 @@ package boot
 import (
 	"encoding/json"
 	"fmt"
-	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -15,24 +14,25 @@ import (
 	"github.com/tandem-mptcp/tandem/lab/servers"
 )
 
-// house is a household whose two lines end at the VM, and a server behind it:
+// house is a household with two lines, and what they lead to: the VM, and a
+// server that is behind it and can be reached without it too.
 //
-//	lan ── cpe ═ line1 ═ VM ── server
-//	           ═ line2 ═
+//	lan ── cpe ═ line1 ═ isp ═ VM ── server
+//	           ═ line2 ═  └────────────┘
 type house struct {
-	cpe, lan, server host
-	line1, line2     *os.File // QEMU's ends
-	uplink           *os.File
-	dir              string
-	daemon           *exec.Cmd
+	cpe, lan, server, isp host
+	line1, line2          *os.File // QEMU's ends
+	uplink                *os.File
+	dir                   string
+	daemon                *exec.Cmd
 }
 
 const serverAddr = "192.0.2.80"
 
 // networks are the VM's addresses. The one towards the server is private, so
 // that pairing lines do not hold it.
-func networks() []credential {
-	return []credential{
+func networks() []given {
+	return []given{
 		network(0, "Address=198.51.100.2/24"),
 		network(1, "Address=203.0.113.2/24"),
 		network(2, "Address=10.0.0.2/24\nGateway=10.0.0.1"),
@@ -41,44 +41,61 @@ func networks() []credential {
 
 func newHouse(t *testing.T) *house {
 	t.Helper()
-	h := &house{cpe: newHost(t, "cpe"), lan: newHost(t, "lan"), server: newHost(t, "srv"), dir: t.TempDir()}
-	h.line1 = h.cpe.tap(t, "line1", "198.51.100.1/24")
-	h.line2 = h.cpe.tap(t, "line2", "203.0.113.1/24")
-	h.uplink = h.server.tap(t, "uplink", "10.0.0.1/24")
-	h.server.ip(t, "addr add "+serverAddr+"/32 dev lo")
+	h := &house{cpe: newHost(t, "cpe"), lan: newHost(t, "lan"), server: newHost(t, "srv"), isp: newHost(t, "isp"), dir: t.TempDir()}
 	h.cpe.ip(t, "link add lan type veth peer name eth0 netns "+string(h.lan))
 	h.cpe.ip(t, "addr add 192.168.7.1/24 dev lan")
 	h.cpe.ip(t, "link set lan up")
 	h.lan.ip(t, "addr add 192.168.7.2/24 dev eth0")
 	h.lan.ip(t, "link set eth0 up")
 	h.lan.ip(t, "route add default via 192.168.7.1")
-	h.cpe.ip(t, "route add default via 198.51.100.2")
+	h.uplink = h.server.tap(t, "uplink")
+	h.server.ip(t, "addr add 10.0.0.1/24 dev uplink")
+	h.server.ip(t, "addr add "+serverAddr+"/32 dev lo")
+	h.isp.ip(t, "link add server type veth peer name isp netns "+string(h.server))
+	h.isp.ip(t, "addr add 10.0.1.2/24 dev server")
+	h.isp.ip(t, "link set server up")
+	h.server.ip(t, "addr add 10.0.1.1/24 dev isp")
+	h.server.ip(t, "link set isp up")
+	h.isp.ip(t, "route add "+serverAddr+" via 10.0.1.1")
 	for i, line := range []string{"198.51.100", "203.0.113"} {
-		h.cpe.ip(t, fmt.Sprintf("rule add from %s.1 lookup %d", line, 101+i))
-		h.cpe.ip(t, fmt.Sprintf("route add %s.0/24 dev line%d table %d", line, i+1, 101+i))
-		h.cpe.ip(t, fmt.Sprintf("route add default via %s.2 dev line%d table %d", line, i+1, 101+i))
+		i, table := i+1, 101+i
+		h.isp.ip(t, fmt.Sprintf("link add line%d type bridge", i))
+		h.isp.ip(t, fmt.Sprintf("addr add %s.254/24 dev line%d", line, i))
+		h.isp.ip(t, fmt.Sprintf("link set line%d up", i))
+		h.isp.ip(t, fmt.Sprintf("link add house%d type veth peer name line%[1]d netns %s", i, h.cpe))
+		h.isp.ip(t, fmt.Sprintf("link set house%d master line%[1]d up", i))
+		h.cpe.ip(t, fmt.Sprintf("addr add %s.1/24 dev line%d", line, i))
+		h.cpe.ip(t, fmt.Sprintf("link set line%d up", i))
+		h.cpe.ip(t, fmt.Sprintf("route add default via %s.254 dev line%d metric %[2]d", line, i))
+		h.cpe.ip(t, fmt.Sprintf("rule add from %s.1 lookup %d", line, table))
+		h.cpe.ip(t, fmt.Sprintf("route add %s.0/24 dev line%d table %d", line, i, table))
+		h.cpe.ip(t, fmt.Sprintf("route add default via %s.254 dev line%d table %d", line, i, table))
+		h.server.ip(t, fmt.Sprintf("route add %s.0/24 via 10.0.1.2", line))
+	}
+	h.line1, h.line2 = h.isp.tap(t, "vm1"), h.isp.tap(t, "vm2")
+	h.isp.ip(t, "link set vm1 master line1")
+	h.isp.ip(t, "link set vm2 master line2")
+	if out, err := h.isp.cmd("sysctl", "-qw", "net.ipv4.ip_forward=1").CombinedOutput(); err != nil {
+		t.Fatalf("%v %s", err, out)
 	}
 	for _, s := range []string{"net.ipv4.ip_forward=1", "net.mptcp.enabled=1", "net.ipv4.conf.all.rp_filter=0"} {
 		if out, err := h.cpe.cmd("sysctl", "-qw", s).CombinedOutput(); err != nil {
 			t.Fatalf("%s: %v %s", s, err, out)
 		}
 	}
-	var l net.Listener
-	if err := h.server.do(func() (err error) {
-		l, err = net.Listen("tcp4", serverAddr+":80")
-		return err
-	}); err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { l.Close() })
+	l := h.listen(t, serverAddr+":80")
 	go servers.HTTP(l)
 	return h
 }
 
-// pair gives the CPE the line from the console and starts it.
-func (h *house) pair(t *testing.T, line string) {
+// pair gives the CPE the line from the console and starts it. Beside what every
+// CPE here has it gets options, as names and values.
+func (h *house) pair(t *testing.T, line string, options ...string) {
 	t.Helper()
-	config := "config tandem 'main'\n\toption enabled '1'\n\tlist lan 'lan'\n\toption first_byte 'syn'\n\toption connect_timeout '10000'\n"
+	config := "config tandem 'main'\n\toption enabled '1'\n\tlist lan 'lan'\n\toption connect_timeout '10000'\n\toption log_level 'debug'\n"
+	for i := 0; i < len(options); i += 2 {
+		config += fmt.Sprintf("\toption %s '%s'\n", options[i], options[i+1])
+	}
 	for i := range 2 {
 		config += fmt.Sprintf("\nconfig wan 'line%d'\n\toption device 'line%[1]d'\n", i+1)
 	}
@@ -104,12 +121,19 @@ func (h *house) startCPE(t *testing.T) {
 		t.Fatal(err)
 	}
 	h.daemon.Stdout, h.daemon.Stderr = f, f
-	if err := h.daemon.Start(); err != nil {
+	ended, err := child(h.daemon)
+	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() {
 		_ = h.daemon.Process.Signal(syscall.SIGTERM)
-		_ = h.daemon.Wait()
+		select {
+		case <-ended:
+		case <-time.After(30 * time.Second):
+			t.Error("the CPE runs 30 s after SIGTERM")
+			_ = h.daemon.Process.Signal(syscall.SIGQUIT) // it says where each goroutine is
+			<-ended
+		}
 		if t.Failed() {
 			text, _ := os.ReadFile(f.Name())
 			t.Logf("CPE said:\n%s", text)
@@ -153,6 +177,28 @@ func (h *house) get(t *testing.T, n int64) {
 	if err != nil || !strings.HasPrefix(string(out), servers.Sum(n)) {
 		t.Fatalf("download of %d bytes: %v %s", n, err, out)
 	}
+}
+
+// through downloads until a connection has gone through the concentrator.
+// Every download works: a flow that finds the machine slow to answer, as an
+// emulated one is after its boot, goes direct.
+func (h *house) through(t *testing.T) {
+	t.Helper()
+	before, err := h.status()
+	if err != nil {
+		t.Fatal(err)
+	}
+	begin := time.Now()
+	h.eventually(t, "a connection goes through the concentrator", 2*time.Minute, func() bool {
+		h.get(t, 100_000)
+		now, err := h.status()
+		if err != nil || now.Flows.Relayed == before.Flows.Relayed {
+			return false
+		}
+		t.Logf("a connection went through the concentrator after %.1f s; %d before it went direct",
+			time.Since(begin).Seconds(), now.Flows.Direct-before.Flows.Direct)
+		return true
+	})
 }
 
 func (h *house) eventually(t *testing.T, what string, limit time.Duration, ok func() bool) {

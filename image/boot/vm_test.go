@@ -2,7 +2,6 @@ package boot
 
 import (
 	"bytes"
-	"encoding/base64"
 	"fmt"
 	"io"
 	"net"
@@ -19,7 +18,7 @@ import (
 // hardware is a kind of machine to boot on.
 type hardware struct {
 	uefi bool
-	disk string // virtio, nvme or scsi
+	disk string // virtio, nvme, scsi or sata
 }
 
 // vm is the image on a disk of its own, larger than the image.
@@ -45,15 +44,30 @@ func newVM(t *testing.T, h hardware, nets ...*os.File) *vm {
 	if err := os.Truncate(v.disk, diskSize); err != nil {
 		t.Fatal(err)
 	}
-	command(t, "cp", "/usr/share/OVMF/OVMF_VARS_4M.fd", v.vars)
+	command(t, "cp", firmware[*arch][1], v.vars)
 	return v
 }
 
-// credential is one that the hypervisor gives.
-type credential struct{ name, value string }
+// firmware is UEFI's code and its variables as they are on a new machine.
+var firmware = map[string][2]string{
+	"amd64": {"/usr/share/OVMF/OVMF_CODE_4M.fd", "/usr/share/OVMF/OVMF_VARS_4M.fd"},
+	"arm64": {"/usr/share/AAVMF/AAVMF_CODE.fd", "/usr/share/AAVMF/AAVMF_VARS.fd"},
+}
+
+// machine returns the emulator of the processor and its first arguments.
+func (v *vm) machine() (program string, args []string) {
+	if v.uefi {
+		args = []string{"-drive", "if=pflash,format=raw,unit=0,readonly=on,file=" + firmware[*arch][0],
+			"-drive", "if=pflash,format=raw,unit=1,file=" + v.vars}
+	}
+	if *arch == "arm64" {
+		return "qemu-system-aarch64", append(args, "-machine", "virt", "-cpu", "max,pauth-impdef=on")
+	}
+	return "qemu-system-x86_64", append(args, "-machine", "q35", "-cpu", "max")
+}
 
 // start switches the machine on.
-func (v *vm) start(t *testing.T, given ...credential) {
+func (v *vm) start(t *testing.T, told ...given) {
 	t.Helper()
 	bound := *limit
 	if bound == 0 {
@@ -61,51 +75,58 @@ func (v *vm) start(t *testing.T, given ...credential) {
 			bound = 15 * time.Minute
 		}
 	}
-	args := []string{"--foreground", fmt.Sprint(3 * bound.Seconds()), "qemu-system-x86_64", "-machine", "q35", "-accel", *accel, "-cpu", "max",
-		"-m", "512", "-smp", "2", "-nodefaults", "-nographic", "-no-reboot", "-serial", "stdio",
-		"-monitor", "unix:" + v.monitor + ",server,nowait", "-device", "virtio-rng-pci"}
-	if v.uefi {
-		args = append(args, "-drive", "if=pflash,format=raw,unit=0,readonly=on,file=/usr/share/OVMF/OVMF_CODE_4M.fd",
-			"-drive", "if=pflash,format=raw,unit=1,file="+v.vars)
-	}
+	program, args := v.machine()
+	args = append(args, "-accel", *accel, "-m", "512", "-smp", "2", "-nodefaults", "-nographic", "-no-reboot", "-serial", "stdio",
+		"-monitor", "unix:"+v.monitor+",server,nowait", "-device", "virtio-rng-pci")
 	// Writes reach the disk file at once, so that killing QEMU loses what the
 	// guest has not written, no more and no less.
 	args = append(args, "-drive", "if=none,id=disk,format=raw,cache=writethrough,file="+v.disk)
 	switch v.hardware.disk {
 	case "virtio":
-		args = append(args, "-device", "virtio-blk-pci,drive=disk")
+		args = append(args, "-device", "virtio-blk-pci,drive=disk,bootindex=0")
 	case "nvme":
-		args = append(args, "-device", "nvme,drive=disk,serial=tandem")
+		args = append(args, "-device", "nvme,drive=disk,serial=tandem,bootindex=0")
 	case "scsi":
-		args = append(args, "-device", "virtio-scsi-pci", "-device", "scsi-hd,drive=disk")
+		args = append(args, "-device", "virtio-scsi-pci", "-device", "scsi-hd,drive=disk,bootindex=0")
+	case "sata":
+		args = append(args, "-device", "ide-hd,drive=disk,bootindex=0")
 	}
 	for i := range v.nets {
 		args = append(args, "-netdev", fmt.Sprintf("tap,id=n%d,fd=%d", i, 3+i),
 			"-device", fmt.Sprintf("virtio-net-pci,netdev=n%d,mac=%s,romfile=", i, mac(i)))
 	}
-	for _, c := range given {
-		args = append(args, "-smbios", "type=11,value=io.systemd.credential.binary:"+c.name+"="+base64.StdEncoding.EncodeToString([]byte(c.value)))
+	for _, g := range told {
+		args = append(args, g...)
 	}
 	os.Remove(v.monitor)
 	v.console = &console{limit: bound}
-	v.cmd = exec.Command("timeout", args...)
+	v.cmd = exec.Command(program, args...)
 	v.cmd.ExtraFiles = v.nets
 	v.cmd.Stdout, v.cmd.Stderr = v.console, v.console
-	if err := v.cmd.Start(); err != nil {
+	var err error
+	if v.ended, err = child(v.cmd); err != nil {
 		t.Fatal(err)
 	}
-	v.ended = make(chan struct{})
-	cmd, ended := v.cmd, v.ended
-	go func() { _ = cmd.Wait(); close(ended) }()
-	t.Cleanup(v.kill)
+	c := v.console
+	t.Cleanup(func() {
+		if t.Failed() {
+			t.Logf("processors:\n%s\nconsole:\n%s", v.ask("info registers -a"), c)
+		}
+		v.kill()
+	})
 }
 
-func mac(i int) string { return fmt.Sprintf("52:54:00:74:64:%02x", i+1) }
-
-// network is the credential with the fixed address of interface i.
-func network(i int, lines string) credential {
-	return credential{fmt.Sprintf("network.network.10-test%d", i),
-		fmt.Sprintf("[Match]\nMACAddress=%s\n[Network]\nIPv6AcceptRA=no\nLLMNR=no\n%s\n", mac(i), lines)}
+// ask gives QEMU's monitor a command and returns what it says within a moment.
+func (v *vm) ask(command string) string {
+	c, err := net.Dial("unix", v.monitor)
+	if err != nil {
+		return err.Error()
+	}
+	defer c.Close()
+	_ = c.SetDeadline(time.Now().Add(2 * time.Second))
+	_, _ = io.WriteString(c, command+"\n")
+	text, _ := io.ReadAll(c)
+	return escapes.ReplaceAllString(string(text), "")
 }
 
 // kill pulls the plug.

@@ -1,0 +1,285 @@
+package boot
+
+import (
+	"encoding/json"
+	"fmt"
+	"io"
+	"net"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/tandem-mptcp/tandem/lab/servers"
+)
+
+// many is how many connections a VM of 512 MB is to serve at a time.
+const many = 5000
+
+// TestOperation is a machine's later life beside a CPE that keeps connections
+// ready: 5,000 connections at a time, an upgrade of the daemon, a power cut, an
+// upgrade by a new image.
+func TestOperation(t *testing.T) {
+	raiseFiles(t)
+	h := newHouse(t)
+	echo := h.listen(t, serverAddr+":7")
+	go servers.Each(echo, servers.Echo)
+	v := newVM(t, hardware{disk: "virtio"}, h.line1, h.line2, h.uplink)
+	key := filepath.Join(t.TempDir(), "key")
+	command(t, "ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", key)
+	public, err := os.ReadFile(key + ".pub")
+	if err != nil {
+		t.Fatal(err)
+	}
+	told := append(networks(), smbios("tandem.ssh-keys", string(public)))
+	ssh := func(stdin io.Reader, words string) string {
+		t.Helper()
+		c := h.server.cmd("ssh", "-i", key, "-o", "StrictHostKeyChecking=no", "-o", "UserKnownHostsFile=/dev/null", "-o", "LogLevel=ERROR", "root@10.0.0.2", words)
+		c.Stdin = stdin
+		out, err := c.CombinedOutput()
+		if err != nil {
+			t.Fatalf("ssh %s: %v\n%s", words, err, out)
+		}
+		return string(out)
+	}
+	v.start(t, told...)
+	line := v.wait(t, pairing)[1]
+	v.healthy(t)
+	h.pair(t, line, "max_flows", "8000")
+	h.through(t)
+
+	t.Run("many connections", func(t *testing.T) {
+		begin := time.Now()
+		conns := h.open(t, many)
+		t.Logf("%d connections open after %.0f s", many, time.Since(begin).Seconds())
+		var s struct {
+			Open int `json:"open"`
+		}
+		if err := json.Unmarshal([]byte(ssh(nil, "tandem-concentrator status --json")), &s); err != nil {
+			t.Fatal(err)
+		}
+		if s.Open < many {
+			t.Errorf("the concentrator has %d connections open, want %d", s.Open, many)
+		}
+		t.Logf("memory of the VM, in MB:\n%s", ssh(nil, "free -m"))
+		// Each carries what is sent on it, all at once.
+		var failed atomic.Int64
+		var wg sync.WaitGroup
+		for _, c := range conns {
+			wg.Add(1)
+			go func() {
+				defer wg.Done()
+				if err := exchange(c, 5*time.Minute); err != nil {
+					failed.Add(1)
+				}
+				c.Close()
+			}()
+		}
+		wg.Wait()
+		if n := failed.Load(); n > 0 {
+			t.Errorf("%d of %d connections do not echo", n, many)
+		}
+	})
+
+	t.Run("upgrade of the daemon", func(t *testing.T) {
+		deb, err := os.Open(*deb)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer deb.Close()
+		ssh(deb, "cat > /tmp/new.deb")
+		before := strings.TrimSpace(ssh(nil, "systemctl show -p MainPID --value tandem-concentrator.service"))
+		kept := h.open(t, 20)
+		status, err := h.status()
+		if err != nil {
+			t.Fatal(err)
+		}
+		stop, stopped := make(chan struct{}), make(chan struct{})
+		var attempts, failures int
+		var slowest time.Duration
+		go func() {
+			defer close(stopped)
+			for {
+				begin := time.Now()
+				c, err := h.dial()
+				if err == nil {
+					err = exchange(c, time.Minute)
+					c.Close()
+				}
+				attempts++
+				if err != nil {
+					failures++
+					t.Logf("attempt %d: %v", attempts, err)
+				}
+				slowest = max(slowest, time.Since(begin))
+				select {
+				case <-stop:
+					return
+				case <-time.After(100 * time.Millisecond):
+				}
+			}
+		}()
+		begin := time.Now()
+		ssh(nil, "dpkg -i /tmp/new.deb")
+		took := time.Since(begin)
+		after := strings.TrimSpace(ssh(nil, "systemctl show -p MainPID --value tandem-concentrator.service"))
+		h.through(t)
+		close(stop)
+		<-stopped
+		now, err := h.status()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if before == after || after == "0" {
+			t.Errorf("main process was %s and is %s", before, after)
+		}
+		if failures > 0 {
+			t.Errorf("%d of %d attempts to connect failed", failures, attempts)
+		}
+		cut := 0
+		for _, c := range kept {
+			if exchange(c, 10*time.Second) != nil {
+				cut++
+			}
+			c.Close()
+		}
+		t.Logf("dpkg took %.1f s; %d attempts to connect meanwhile, %d failed, %d went direct, the slowest took %.2f s; %d of %d older connections were cut",
+			took.Seconds(), attempts, failures, now.Flows.Direct-status.Flows.Direct, slowest.Seconds(), cut, len(kept))
+	})
+
+	t.Run("power cut", func(t *testing.T) {
+		v.kill()
+		begin := time.Now()
+		h.get(t, 100_000)
+		t.Logf("without the machine a download took %.2f s", time.Since(begin).Seconds())
+		v.start(t, told...)
+		v.healthy(t)
+		h.through(t)
+	})
+
+	t.Run("upgrade by a new image", func(t *testing.T) {
+		ssh(nil, "touch /etc/of-the-former-image")
+		v.shutdown(t)
+		command(t, "../replace", v.disk, *image)
+		v.start(t, told...)
+		v.healthy(t)
+		if strings.Contains(v.console.String(), "tandem://") {
+			t.Error("a pairing line is shown: clients are lost")
+		}
+		h.through(t)
+		if found := ssh(nil, "ls /etc"); strings.Contains(found, "of-the-former-image") {
+			t.Error("the former image's root is still there")
+		}
+	})
+	v.shutdown(t)
+	journal(t, v)
+}
+
+// raiseFiles lets this program and its children have as many descriptors as
+// its hard limit says.
+func raiseFiles(t *testing.T) {
+	t.Helper()
+	var l unix.Rlimit
+	if err := unix.Getrlimit(unix.RLIMIT_NOFILE, &l); err != nil {
+		t.Fatal(err)
+	}
+	l.Cur = l.Max
+	if err := unix.Setrlimit(unix.RLIMIT_NOFILE, &l); err != nil {
+		t.Fatal(err)
+	}
+	if l.Max < 4*many {
+		t.Fatalf("%d descriptors are too few: the CPE needs 2 for each of %d connections", l.Max, many)
+	}
+}
+
+func (h *house) listen(t *testing.T, addr string) (l net.Listener) {
+	t.Helper()
+	if err := h.server.do(func() (err error) {
+		l, err = net.Listen("tcp4", addr)
+		return err
+	}); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { l.Close() })
+	return l
+}
+
+// dial connects a LAN host to the echo server.
+func (h *house) dial() (c net.Conn, err error) {
+	err = h.lan.do(func() error {
+		c, err = net.DialTimeout("tcp4", serverAddr+":7", time.Minute)
+		return err
+	})
+	return c, err
+}
+
+// exchange sends a line on c and reads it back.
+func exchange(c net.Conn, limit time.Duration) error {
+	_ = c.SetDeadline(time.Now().Add(limit))
+	const line = "are you there?\n"
+	if _, err := io.WriteString(c, line); err != nil {
+		return err
+	}
+	buf := make([]byte, len(line))
+	if _, err := io.ReadFull(c, buf); err != nil {
+		return err
+	}
+	if string(buf) != line {
+		return fmt.Errorf("%q came back", buf)
+	}
+	return nil
+}
+
+// open makes n connections that go through the concentrator and carry bytes. Those
+// that went direct, since the machine was slow, are closed and made again.
+func (h *house) open(t *testing.T, n int) []net.Conn {
+	t.Helper()
+	var all []net.Conn
+	h.eventually(t, fmt.Sprintf("%d connections go through the concentrator", n), 15*time.Minute, func() bool {
+		before, err := h.status()
+		if err != nil {
+			t.Fatal(err)
+		}
+		batch := make([]net.Conn, min(50, n-len(all)))
+		errs := make([]error, len(batch))
+		var wg sync.WaitGroup
+		for i := range batch {
+			wg.Add(1)
+			go func() {
+				defer wg.Done()
+				if batch[i], errs[i] = h.dial(); errs[i] == nil {
+					errs[i] = exchange(batch[i], time.Minute)
+				}
+			}()
+		}
+		wg.Wait()
+		for _, err := range errs {
+			if err != nil {
+				t.Fatalf("after %d connections: %v", len(all), err)
+			}
+		}
+		now, err := h.status()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if direct := now.Flows.Direct - before.Flows.Direct; direct > 0 {
+			for _, c := range batch {
+				c.Close()
+			}
+			return false
+		}
+		all = append(all, batch...)
+		return len(all) == n
+	})
+	t.Cleanup(func() {
+		for _, c := range all {
+			c.Close()
+		}
+	})
+	return all
+}
