@@ -66,7 +66,8 @@ func TestOperation(t *testing.T) {
 		if s.Open < many {
 			t.Errorf("the concentrator has %d connections open, want %d", s.Open, many)
 		}
-		t.Logf("memory of the VM, in MB:\n%s", ssh(nil, "free -m"))
+		t.Logf("memory of the VM, in MB; connections tracked, and how many can be:\n%s",
+			ssh(nil, "free -m; cat /proc/sys/net/netfilter/nf_conntrack_count /proc/sys/net/netfilter/nf_conntrack_max"))
 		// Each carries what is sent on it, all at once.
 		var failed atomic.Int64
 		var wg sync.WaitGroup
