@@ -92,7 +92,7 @@ func newHouse(t *testing.T) *house {
 // CPE here has it gets options, as names and values.
 func (h *house) pair(t *testing.T, line string, options ...string) {
 	t.Helper()
-	config := "config tandem 'main'\n\toption enabled '1'\n\tlist lan 'lan'\n\toption connect_timeout '10000'\n\toption log_level 'debug'\n"
+	config := "config tandem 'main'\n\toption enabled '1'\n\tlist lan 'lan'\n\toption log_level 'debug'\n"
 	for i := 0; i < len(options); i += 2 {
 		config += fmt.Sprintf("\toption %s '%s'\n", options[i], options[i+1])
 	}

@@ -7,6 +7,10 @@ import (
 	"flag"
 	"fmt"
 	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"strings"
 	"testing"
 )
 
@@ -22,11 +26,27 @@ var (
 	seed  = flag.Int64("seed", 0, "of their moments; 0: a new one, which is printed")
 )
 
+// sweep removes the namespaces of runs that were killed.
+func sweep() {
+	names, _ := filepath.Glob("/run/netns/tandem-i*-*")
+	for _, path := range names {
+		name := filepath.Base(path)
+		pid, _, _ := strings.Cut(strings.TrimPrefix(name, "tandem-i"), "-")
+		if _, err := strconv.Atoi(pid); err != nil {
+			continue
+		}
+		if _, err := os.Stat("/proc/" + pid); os.IsNotExist(err) {
+			_ = exec.Command("ip", "netns", "del", name).Run()
+		}
+	}
+}
+
 func TestMain(m *testing.M) {
 	flag.Parse()
 	if *image == "" || *binaries == "" || os.Geteuid() != 0 {
 		fmt.Fprintln(os.Stderr, "needs -image, -binaries and root: use make test-image")
 		os.Exit(2)
 	}
+	sweep()
 	os.Exit(m.Run())
 }
