@@ -6,7 +6,7 @@ DEB_VERSION := $(shell git describe --tags 2>/dev/null | sed 's/^v//; s/-\([0-9]
 	git log -1 --format=0.1.0~git%cd.%h --date=format:%Y%m%d 2>/dev/null)
 endif
 DEB = build/deb/tandem-concentrator_$(DEB_VERSION)_$(ARCH).deb
-.PHONY: deb image oci test-deb test-image test-powercut test-alerts image-tools check-tools
+.PHONY: deb image oci test-deb test-image test-image-operation test-powercut test-alerts image-tools check-tools
 
 deb: ## build/deb/tandem-concentrator_VERSION_ARCH.deb (ARCH=amd64 or arm64)
 	@mkdir -p build/$(ARCH)
@@ -39,10 +39,13 @@ test-alerts: check-tools ## the alert rules, by promtool
 # Hardware virtualisation may be there and hang: name it if you know it works,
 # as in BOOT='-accel kvm'.
 BOOT ?=
-IMAGE_TEST = CGO_ENABLED=0 $(GO) test -count=1 -v ./image/boot -image $(CURDIR)/build/image/tandem-concentrator.raw -binaries $(CURDIR)/build $(BOOT)
+IMAGE_TEST = CGO_ENABLED=0 $(GO) test -count=1 -v ./image/boot -arch $(ARCH) -image $(CURDIR)/$(IMAGES)/tandem-concentrator.raw -binaries $(CURDIR)/build $(BOOT)
 
-test-image: build image-tools ## boot the built image (make image) in QEMU, BIOS and UEFI, pair a CPE, move 100 MB (root, 15 min)
-	$(IMAGE_TEST) -timeout 3h -run TestImage
+test-image: build image-tools ## boot the built image (make image) in QEMU, BIOS and UEFI, all disks, pair a CPE, move 100 MB (root, 20 min)
+	$(IMAGE_TEST) -timeout 3h -run 'TestImage$(if $(filter amd64,$(ARCH)),|TestDisks)'
+
+test-image-operation: build image-tools deb ## 5,000 connections in the image, an upgrade of the daemon and of the whole (root, 10 min)
+	$(IMAGE_TEST) -deb $(CURDIR)/$(DEB) -timeout 2h -run TestOperation
 
 test-powercut: build image-tools ## pull the plug of the built image 20 times (root, 1 h)
 	$(IMAGE_TEST) -timeout 6h -run TestPowerCut
