@@ -37,7 +37,7 @@ func TestOperation(t *testing.T) {
 		t.Fatal(err)
 	}
 	told := append(networks(), smbios("tandem.ssh-keys", string(public)))
-	ssh := func(stdin io.Reader, words string) string {
+	ssh := func(t *testing.T, stdin io.Reader, words string) string {
 		t.Helper()
 		c := h.server.cmd("ssh", "-i", key, "-o", "StrictHostKeyChecking=no", "-o", "UserKnownHostsFile=/dev/null", "-o", "LogLevel=ERROR", "root@10.0.0.2", words)
 		c.Stdin = stdin
@@ -60,14 +60,14 @@ func TestOperation(t *testing.T) {
 		var s struct {
 			Open int `json:"open"`
 		}
-		if err := json.Unmarshal([]byte(ssh(nil, "tandem-concentrator status --json")), &s); err != nil {
+		if err := json.Unmarshal([]byte(ssh(t, nil, "tandem-concentrator status --json")), &s); err != nil {
 			t.Fatal(err)
 		}
 		if s.Open < many {
 			t.Errorf("the concentrator has %d connections open, want %d", s.Open, many)
 		}
 		t.Logf("memory of the VM, in MB; connections tracked, and how many can be:\n%s",
-			ssh(nil, "free -m; cat /proc/sys/net/netfilter/nf_conntrack_count /proc/sys/net/netfilter/nf_conntrack_max"))
+			ssh(t, nil, "free -m; cat /proc/sys/net/netfilter/nf_conntrack_count /proc/sys/net/netfilter/nf_conntrack_max"))
 		// Each carries what is sent on it, all at once.
 		var failed atomic.Int64
 		var wg sync.WaitGroup
@@ -93,8 +93,8 @@ func TestOperation(t *testing.T) {
 			t.Fatal(err)
 		}
 		defer deb.Close()
-		ssh(deb, "cat > /tmp/new.deb")
-		before := strings.TrimSpace(ssh(nil, "systemctl show -p MainPID --value tandem-concentrator.service"))
+		ssh(t, deb, "cat > /tmp/new.deb")
+		before := strings.TrimSpace(ssh(t, nil, "systemctl show -p MainPID --value tandem-concentrator.service"))
 		kept := h.open(t, 20)
 		status, err := h.status()
 		if err != nil {
@@ -126,9 +126,9 @@ func TestOperation(t *testing.T) {
 			}
 		}()
 		begin := time.Now()
-		ssh(nil, "dpkg -i /tmp/new.deb")
+		ssh(t, nil, "dpkg -i /tmp/new.deb")
 		took := time.Since(begin)
-		after := strings.TrimSpace(ssh(nil, "systemctl show -p MainPID --value tandem-concentrator.service"))
+		after := strings.TrimSpace(ssh(t, nil, "systemctl show -p MainPID --value tandem-concentrator.service"))
 		h.through(t)
 		close(stop)
 		<-stopped
@@ -164,7 +164,7 @@ func TestOperation(t *testing.T) {
 	})
 
 	t.Run("upgrade by a new image", func(t *testing.T) {
-		ssh(nil, "touch /etc/of-the-former-image")
+		ssh(t, nil, "touch /etc/of-the-former-image")
 		v.shutdown(t)
 		command(t, "../replace", v.disk, *image)
 		v.start(t, told...)
@@ -173,7 +173,7 @@ func TestOperation(t *testing.T) {
 			t.Error("a pairing line is shown: clients are lost")
 		}
 		h.through(t)
-		if found := ssh(nil, "ls /etc"); strings.Contains(found, "of-the-former-image") {
+		if found := ssh(t, nil, "ls /etc"); strings.Contains(found, "of-the-former-image") {
 			t.Error("the former image's root is still there")
 		}
 	})

@@ -45,6 +45,12 @@ func newVM(t *testing.T, h hardware, nets ...*os.File) *vm {
 		t.Fatal(err)
 	}
 	command(t, "cp", firmware[*arch][1], v.vars)
+	t.Cleanup(func() {
+		if t.Failed() && v.cmd != nil {
+			t.Logf("processors:\n%s\nconsole:\n%s", v.ask("info registers -a"), v.console)
+		}
+		v.kill()
+	})
 	return v
 }
 
@@ -105,15 +111,9 @@ func (v *vm) start(t *testing.T, told ...given) {
 	v.cmd.Stdout, v.cmd.Stderr = v.console, v.console
 	var err error
 	if v.ended, err = child(v.cmd); err != nil {
+		v.cmd = nil
 		t.Fatal(err)
 	}
-	c := v.console
-	t.Cleanup(func() {
-		if t.Failed() {
-			t.Logf("processors:\n%s\nconsole:\n%s", v.ask("info registers -a"), c)
-		}
-		v.kill()
-	})
 }
 
 // ask gives QEMU's monitor a command and returns what it says within a moment.
