@@ -54,6 +54,11 @@ func TestOperation(t *testing.T) {
 	h.through(t)
 
 	t.Run("many connections", func(t *testing.T) {
+		defer func() {
+			if t.Failed() {
+				t.Logf("the daemon said:\n%s", ssh(t, nil, "journalctl --no-pager --unit=tandem-concentrator.service --lines=200 --output=short-monotonic | grep -v binding"))
+			}
+		}()
 		begin := time.Now()
 		conns := h.open(t, many)
 		t.Logf("%d connections open after %.0f s", many, time.Since(begin).Seconds())
