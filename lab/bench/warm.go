@@ -251,7 +251,7 @@ func measureIdle(ctx context.Context, o Options, h *house.House, into *IdleFigur
 	}
 	into.CPEBytes, into.ConcentratorBytes = (cpe1-cpe0)/(many-few), (far1-far0)/(many-few)
 	watch := func() (cpe, concentrator float64) {
-		time.Sleep(3 * time.Second) // until nobody looks for what has just moved
+		time.Sleep(10 * time.Second) // until nobody looks for what has just moved
 		const d = 10 * time.Second
 		a, b := switches(h.CPE.PID()), switches(h.Concentrator.PID())
 		time.Sleep(d)
