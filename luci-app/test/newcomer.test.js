@@ -8,7 +8,7 @@ const fs = require('node:fs');
 const path = require('node:path');
 const { Router } = require('./server.js');
 const { Lab } = require('./lab.js');
-const { launch, open, field, save } = require('./browser.js');
+const { launch, open, field, save, serious } = require('./browser.js');
 
 /* What netifd would say of the lab's router. */
 const out = nexthop => [ { target: '0.0.0.0', mask: 0, nexthop } ];
@@ -106,6 +106,7 @@ test('the Check page shows what the real check says while it works', async () =>
 
 	await button.click();
 	await card('wwan').getByText('✓ works').waitFor({ timeout: 60000 });
+	assert.deepEqual(await serious(page), []);
 	const text = await report.inputValue(), keys = path.join(router.dir, 'keys');
 	assert.match(text, /"verdict"/);
 	for (const file of fs.readdirSync(keys))
