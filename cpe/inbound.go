@@ -91,7 +91,7 @@ const lanPatience = 3 * time.Second
 func (p *proxy) dialLAN(to, remote netip.AddrPort, router bool) (*net.TCPConn, error) {
 	ctx, cancel := context.WithTimeout(context.Background(), lanPatience)
 	defer cancel()
-	own := slices.Contains(p.settings.Load().facts.Local, to.Addr())
+	own := to.Addr().IsLoopback() || slices.Contains(p.settings.Load().facts.Local, to.Addr())
 	d := mptcp.Dialer{Plain: true, KeepAlive: lanKeepAlive}
 	if router || own || to.Addr().Is4() != remote.Addr().Is4() {
 		d.Mark = ruleset.MarkOwn

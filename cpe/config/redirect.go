@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"net/netip"
 
-	"github.com/tandem-mptcp/tandem/shared/convert"
 	"github.com/tandem-mptcp/tandem/shared/reverse"
 )
 
@@ -68,7 +67,7 @@ func (r *rawRedirect) redirect(f *faults) Redirect {
 	}
 	take(f, &one.Ports, r.srcPort, parseForwarded)
 	one.Port = one.Ports.First
-	take(f, &one.Host, r.destIP, parseLANHost)
+	take(f, &one.Host, r.destIP, parseAddress)
 	take(f, &one.Port, r.destPort, parsePort)
 	take(f, &one.Router, r.source, choice(map[string]bool{"remote": false, "router": true}))
 	if int(one.Port)+int(one.Ports.Last-one.Ports.First) > 65535 {
@@ -86,12 +85,4 @@ func parseForwarded(s string) (reverse.Ports, error) {
 		err = fmt.Errorf("%q are more than %d ports", clip(s), maxRedirectPorts)
 	}
 	return reverse.Ports{First: p.First, Last: p.Last}, err
-}
-
-func parseLANHost(s string) (netip.Addr, error) {
-	a, err := parseAddress(s)
-	if err == nil && convert.Forbidden(a) {
-		err = fmt.Errorf("%q is not the address of a LAN host", clip(s))
-	}
-	return a, err
 }

@@ -24,7 +24,6 @@ const fields = {
 		[ 'memory_limit', _('Memory'), _('MiB that the daemon should stay below; 0 goes by the size of this router.') ],
 		[ 'gc_percent', _('Garbage'), _('Percent of the memory in use that may pile up before it is collected; 0 goes by the size of this router.') ],
 		[ 'quic', _('QUIC'), _('refuse makes browsers use TCP, which Tandem can carry over all lines.') ],
-		[ 'accept', _('Connections of LAN hosts'), _('early: accepted at once, which saves a round trip. faithful: accepted or refused as the server does, no sooner than without Tandem.') ],
 		[ 'log_level', _('Log'), '' ],
 		[ 'port', _('Local port'), _('Of the transparent listener.') ],
 		[ 'control', _('Control socket'), '' ],
@@ -33,6 +32,7 @@ const fields = {
 		[ 'enabled', _('Use'), '' ],
 		[ 'address', _('Addresses'), '' ],
 		[ 'port', _('Port'), '' ],
+		[ 'forwards', _('May name LAN hosts'), _('Its operator may choose which LAN host a connection from outside reaches.') ],
 		[ 'key', _('Name of the key'), _('Written by pairing. The key itself is in a file that is never shown.') ],
 	],
 	wan: () => [
@@ -48,6 +48,13 @@ const fields = {
 		[ 'dscp', _('DSCP'), '' ],
 		[ 'proto', _('Protocol'), '' ],
 		[ 'action', _('Action'), _('How to use the lines; bypass: go direct; refuse: turn down.') ],
+	],
+	redirect: () => [
+		[ 'enabled', _('Use'), '' ],
+		[ 'src_dport', _('Port outside'), _('Of the concentrator, one or a range; its operator must have granted it.') ],
+		[ 'dest_ip', _('LAN host'), _('Address of the device that is to be reached.') ],
+		[ 'dest_port', _('Port of the LAN host'), _('Empty: the same.') ],
+		[ 'source', _('Whom it sees'), _('remote: the caller. router: this router.') ],
 	],
 	bypass: () => [
 		[ 'destination', _('Destinations'), _('Servers by address or network.') ],
@@ -180,6 +187,16 @@ return view.extend({
 					return;
 				o.optional = o.rmempty = false;
 				o.validate = function(section_id) { return fits(this.section, section_id); };
+			});
+		}
+
+		if (known.redirect) {
+			s = grid('redirect', _('Connections from outside'), _('Ports of the concentrator that lead to devices of the LAN.'));
+			s.anonymous = true;
+			s.modaltitle = _('Connection from outside');
+			fill(s, 'redirect', (o, name) => {
+				if (name == 'src_dport' || name == 'dest_ip')
+					o.optional = o.rmempty = false;
 			});
 		}
 
