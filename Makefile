@@ -10,7 +10,7 @@ STATICCHECK = honnef.co/go/tools/cmd/staticcheck@v0.7.0
 export GOVULNCHECK = golang.org/x/vuln/cmd/govulncheck@v1.9.0
 
 .DEFAULT_GOAL := build
-.PHONY: help build daemons vulncheck demo test test-unit test-luci screenshots test-root chaos test-hostile test-fire test-fuzz bench bench-check bench-peers lint clean setup package test-arch test-emulated
+.PHONY: help build daemons vulncheck demo test test-unit test-luci screenshots test-root chaos test-hostile test-modes test-fire test-fuzz bench bench-check bench-peers lint clean setup package test-arch test-emulated
 
 help: ## list the targets
 	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -45,6 +45,9 @@ CHAOS ?= 1000
 SEED ?= 1
 chaos: build ## random events under 50 connections, every byte checked (root, 10 min; CHAOS=events, SEED=n, 0: another each time)
 	CGO_ENABLED=1 $(GO) test -count=1 -v -timeout 60m -run TestChaos ./lab/e2e -binaries $(CURDIR)/build -chaos $(CHAOS) -seed $(SEED)
+
+test-modes: build ## modes under loads of full length, with figures (root, 4 min)
+	CGO_ENABLED=1 $(GO) test -count=1 -v -timeout 15m -run 'Mode|Overflow' ./lab/e2e -long -binaries $(CURDIR)/build
 
 HOSTILE = TestFlood|TestGarbageThenIdle|TestSlowSenders|TestWrongCredential|TestReplay|TestForbiddenDestinations|TestBindingLog|TestFault
 test-hostile: build ## attacks of full length, with figures; a quiet machine, please (root, 10 min)

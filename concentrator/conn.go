@@ -3,10 +3,13 @@ package main
 import (
 	"context"
 	"errors"
+	"io"
 	"log/slog"
 	"net"
 	"net/netip"
 	"time"
+
+	"golang.org/x/sys/unix"
 
 	"github.com/tandem-mptcp/tandem/concentrator/bindlog"
 	"github.com/tandem-mptcp/tandem/concentrator/connect"
@@ -208,7 +211,11 @@ func (s *server) malformed(ctx context.Context, cpe *net.TCPConn, source netip.A
 		s.settle(ctx, cpe)
 		_ = mptcp.Reset(cpe)
 	}
-	s.perPeer.Line(slog.LevelInfo, household(source), "no valid request", "source", source, "err", err)
+	level := slog.LevelInfo
+	if len(r.Bytes()) == 0 && (errors.Is(err, io.EOF) || errors.Is(err, unix.ECONNRESET)) {
+		level = slog.LevelDebug // a router looks whether its line works
+	}
+	s.perPeer.Line(level, household(source), "no valid request", "source", source, "err", err)
 }
 
 // refuse turns a source or its destination down.

@@ -319,7 +319,7 @@ func (p *proxy) join(c *concentrator, f *flow, up *net.TCPConn, attempt *upstrea
 	host := p.ledger.Account("host/" + f.src.Addr().String())
 	host.Open()
 	listed := &flows.Flow{
-		Host: f.src, Destination: f.dst, Started: f.started, Mode: f.mode.String(),
+		Host: f.src, Destination: f.dst, Started: f.started, Mode: f.mode.String(), Steering: f.mode,
 		Concentrator: c.Name, Line: attempt.Line.Name,
 	}
 	return p.carry(listed, f.lan, up, func(ended *relay.Flow, r relay.Result) {

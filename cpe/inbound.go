@@ -53,7 +53,7 @@ func (p *proxy) inbound(c *concentrator, in *upstream.Inbound) {
 	host.Open()
 	listed := &flows.Flow{
 		Host: to, Destination: in.Remote, Started: started, Inbound: true,
-		Mode: in.Attempt.Mode.String(), Concentrator: c.Name, Line: in.Attempt.Line.Name,
+		Mode: in.Attempt.Mode.String(), Steering: in.Attempt.Mode, Concentrator: c.Name, Line: in.Attempt.Line.Name,
 	}
 	err = p.carry(listed, lan, up, func(ended *relay.Flow, r relay.Result) {
 		host.Close(r.Up, r.Down)

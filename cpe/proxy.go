@@ -15,6 +15,7 @@ import (
 	"github.com/tandem-mptcp/tandem/cpe/handshake"
 	"github.com/tandem-mptcp/tandem/cpe/quota"
 	"github.com/tandem-mptcp/tandem/cpe/ruleset"
+	"github.com/tandem-mptcp/tandem/cpe/steer"
 	"github.com/tandem-mptcp/tandem/cpe/uplink"
 	"github.com/tandem-mptcp/tandem/cpe/upstream"
 	"github.com/tandem-mptcp/tandem/shared/account"
@@ -30,6 +31,8 @@ type proxy struct {
 	lines    *uplink.Tracker
 	quotas   *quota.Ledger
 	flows    flows.Table
+	steerer  *steer.Steerer
+	manager  *pathManager
 	engine   *relay.Engine
 	ledger   account.Ledger
 	answers  sync.Pool // of *[handshake.AnswerBuffer]byte
@@ -127,6 +130,9 @@ func (p *proxy) bookLines(up syscall.Conn, attempt *upstream.Attempt, r relay.Re
 		}
 	}
 }
+
+// compares tells whether flows may choose lines by their delay.
+func (p *proxy) compares() bool { return p.settings.Load().config.Compares() }
 
 // targets are the addresses of the concentrators, the preferred one first.
 func (p *proxy) targets() []netip.AddrPort {

@@ -16,6 +16,7 @@ import (
 	"github.com/tandem-mptcp/tandem/cpe/privilege"
 	"github.com/tandem-mptcp/tandem/cpe/quota"
 	"github.com/tandem-mptcp/tandem/cpe/ruleset"
+	"github.com/tandem-mptcp/tandem/cpe/steer"
 	"github.com/tandem-mptcp/tandem/cpe/uplink"
 	"github.com/tandem-mptcp/tandem/shared/control"
 	"github.com/tandem-mptcp/tandem/shared/daemon"
@@ -53,7 +54,10 @@ func run(o options, stderr io.Writer) error {
 		return fmt.Errorf("this kernel offers no MPTCP path manager (OpenWrt 24.10 or newer has it): %w", err)
 	}
 	defer pm.Close()
-	lines, err := uplink.NewTracker(log, pm, cfg)
+	manager := newPathManager(log)
+	manager.choose(cfg)
+	defer manager.restore()
+	lines, err := uplink.NewTracker(log, pm, cfg, !manager.steers)
 	if err != nil {
 		return err
 	}
@@ -65,9 +69,11 @@ func run(o options, stderr io.Writer) error {
 	if err := lines.Restrain(p.quotas.Reached); err != nil {
 		return err
 	}
+	p.steerer = &steer.Steerer{Log: log, PM: pm, Lines: lines, Flows: &p.flows}
+	p.manager = manager
 	first := p.newSettings(cfg, secrets, nil)
 	p.settings.Store(first)
-	d := &cpe{options: o, log: log, proxy: p}
+	d := &cpe{options: o, log: log, proxy: p, manager: manager}
 	defer func() { p.settings.Load().retire(nil) }()
 
 	// One question and its answer: then the clock is right before the first flow
@@ -85,9 +91,10 @@ func run(o options, stderr io.Writer) error {
 	log.Info("started", "version", version, "concentrators", len(cfg.Concentrators), "lines", len(cfg.WANs))
 	err = daemon.Serve(ctx,
 		daemon.Task{Name: "lines", Run: lines.Run},
-		daemon.Task{Name: "health", Run: (&health.Watch{Log: log, Lines: lines, Targets: p.targets, Mark: ruleset.MarkOwn, Started: p.engine.Started}).Run},
+		daemon.Task{Name: "health", Run: (&health.Watch{Log: log, Lines: lines, Targets: p.targets, Mark: ruleset.MarkOwn, Started: p.engine.Started, Compares: p.compares}).Run},
 		daemon.Task{Name: "quotas", Run: p.quotas.Run},
 		daemon.Task{Name: "orphans", Run: p.endOrphans},
+		daemon.Task{Name: "steering", Run: func(ctx context.Context) error { return manager.run(ctx, p.steerer) }},
 		daemon.Task{Name: "interception", Run: interception.run},
 		daemon.Task{Name: "facts", Run: d.followFacts},
 		daemon.Task{Name: "refusals", Run: func(ctx context.Context) error {
@@ -138,6 +145,7 @@ type cpe struct {
 	log          *logline.Logger
 	proxy        *proxy
 	interception *interception
+	manager      *pathManager
 	reloading    sync.Mutex
 }
 
@@ -181,6 +189,9 @@ func (d *cpe) tryReload() error {
 	}
 	askDevices(d.log, cfg)
 	lines := d.proxy.lines
+	if d.manager.choose(cfg); d.manager.steers {
+		lines.LeaveKernel()
+	}
 	if err := lines.Configure(cfg); err != nil {
 		return errors.Join(err, lines.Configure(old.config))
 	}

@@ -40,11 +40,12 @@ type concentrator struct {
 type readiness struct {
 	lowest, highest int
 	probe           bool // of data in the SYN
+	steers          bool // their subflows are made by package steer
 }
 
 func readinessOf(cfg *config.Config, c config.Concentrator) (r readiness) {
 	if cfg.FirstByte.Warm() {
-		r = readiness{cfg.WarmMin, cfg.WarmMax, cfg.FirstByte == config.FirstByteAuto}
+		r = readiness{lowest: cfg.WarmMin, highest: cfg.WarmMax, probe: cfg.FirstByte == config.FirstByteAuto}
 	}
 	if len(cfg.Redirects) > 0 || c.Forwards { // connections from outside come on them
 		r.lowest, r.highest = max(r.lowest, minInward), max(r.highest, minInward)
@@ -70,17 +71,18 @@ func (p *proxy) newSettings(cfg *config.Config, keys map[credential.KeyID]creden
 	facts := p.lines.Facts()
 	s := &settings{config: cfg, facts: facts, policy: policy.New(cfg, facts), keys: keys}
 	for _, c := range cfg.Concentrators {
-		if kept := old.find(c, keys[c.Key], cfg); kept != nil {
+		ready := readinessOf(cfg, c)
+		ready.steers = p.manager.steers
+		if kept := old.find(c, keys[c.Key], cfg, ready); kept != nil {
 			s.concentrators = append(s.concentrators, kept)
 			continue
 		}
-		s.concentrators = append(s.concentrators, p.newConcentrator(c, keys[c.Key], cfg))
+		s.concentrators = append(s.concentrators, p.newConcentrator(c, keys[c.Key], cfg, ready))
 	}
 	return s
 }
 
-func (p *proxy) newConcentrator(c config.Concentrator, key credential.Key, cfg *config.Config) *concentrator {
-	ready := readinessOf(cfg, c)
+func (p *proxy) newConcentrator(c config.Concentrator, key credential.Key, cfg *config.Config, ready readiness) *concentrator {
 	ctx, cancel := context.WithCancel(context.Background())
 	var signer *credential.Signer
 	if !key.IsZero() {
@@ -88,7 +90,7 @@ func (p *proxy) newConcentrator(c config.Concentrator, key credential.Key, cfg *
 	}
 	converter := upstream.NewConverter(p.log, c, signer, ruleset.MarkOwn, cfg.ConnectTimeout, p.lines.WANs)
 	converter.Mode = cfg.Mode
-	converter.Suspect = p.lines.Suspect
+	converter.Suspect, converter.Delay = p.lines.Suspect, p.lines.Delay
 	if err := converter.KeepWarm(ready.lowest, ready.highest, ready.probe); err != nil {
 		p.log.Warn("no connections are made in advance", "concentrator", c.Name, "err", err)
 	}
@@ -133,13 +135,13 @@ func (s *settings) awaitAnswers(limit time.Duration) {
 
 // find returns the converter made from the same section and key, nil if there is
 // none.
-func (s *settings) find(c config.Concentrator, key credential.Key, cfg *config.Config) *concentrator {
+func (s *settings) find(c config.Concentrator, key credential.Key, cfg *config.Config, ready readiness) *concentrator {
 	if s == nil {
 		return nil
 	}
 	for _, have := range s.concentrators {
 		if have.from.Equal(c) && have.key.Equal(key) && have.timeout == cfg.ConnectTimeout &&
-			have.mode == cfg.Mode && have.ready == readinessOf(cfg, c) && slices.Equal(have.inward, cfg.Redirects) {
+			have.mode == cfg.Mode && have.ready == ready && slices.Equal(have.inward, cfg.Redirects) {
 			return have
 		}
 	}

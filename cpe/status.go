@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/tandem-mptcp/tandem/cpe/config"
+	"github.com/tandem-mptcp/tandem/cpe/steer"
 	"github.com/tandem-mptcp/tandem/cpe/uplink"
 	"github.com/tandem-mptcp/tandem/cpe/upstream"
 	"github.com/tandem-mptcp/tandem/shared/account"
@@ -18,6 +19,7 @@ import (
 type report struct {
 	Version       string               `json:"version"`
 	PID           int                  `json:"pid"`
+	Mode          string               `json:"mode"` // how lines are chosen
 	Concentrators []concentratorReport `json:"concentrators"`
 	WANs          []wanReport          `json:"wans"`
 	Flows         flowsReport          `json:"flows"`
@@ -63,6 +65,7 @@ type wanReport struct {
 	Metered   bool         `json:"metered"`
 	State     string       `json:"state"`
 	Reason    string       `json:"reason,omitempty"`
+	Use       string       `json:"use"` // what the mode does with it, and why
 	Up        bool         `json:"up"`
 	Addresses []string     `json:"addresses"`
 	RateUp    int64        `json:"rate_up_bps"`
@@ -98,7 +101,7 @@ type flowsReport struct {
 func (d *cpe) status() report {
 	c := &d.proxy.counters
 	r := report{
-		Version: version, PID: os.Getpid(),
+		Version: version, PID: os.Getpid(), Mode: d.proxy.settings.Load().config.Mode.String(),
 		Concentrators: []concentratorReport{}, Warnings: []string{},
 		Flows: flowsReport{
 			Open: d.proxy.load(), Accepted: c.accepted.Load(), Relayed: c.relayed.Load(),
@@ -137,13 +140,15 @@ func (d *cpe) status() report {
 func (p *proxy) wanReports() []wanReport {
 	reports := []wanReport{}
 	seen := p.survey()
-	for _, w := range p.lines.Sample() {
+	wans := p.lines.Sample()
+	use := steer.Words(p.settings.Load().config.Mode, wans, p.steerer.More())
+	for i, w := range wans {
 		w = p.judge(w, seen[w.Name])
 		counters, rates := p.lines.Meter().Read(w.Name)
 		s := seen[w.Name]
 		wr := wanReport{
 			Name: w.Name, Device: w.Device, Interface: w.Interface, Role: w.Role.String(), Metered: w.Metered,
-			State: w.State.String(), Reason: w.Reason, Up: w.Up, Addresses: []string{},
+			State: w.State.String(), Reason: w.Reason, Use: use[i], Up: w.Up, Addresses: []string{},
 			RateUp: int64(rates.Up), RateDown: int64(rates.Down), TotalUp: counters.Up, TotalDown: counters.Down,
 			RTT: milliseconds(s.roundTrip()), Loss: s.loss(), Subflows: s.subflows,
 		}
@@ -215,7 +220,7 @@ func status(o options, stdout io.Writer) error {
 
 func (r report) print(out io.Writer) {
 	w := columns.New(out)
-	fmt.Fprintf(w, "tandem-cpe %s, pid %d\n\n", r.Version, r.PID)
+	fmt.Fprintf(w, "tandem-cpe %s, pid %d, mode %s\n\n", r.Version, r.PID, r.Mode)
 	fmt.Fprintln(w, "CONCENTRATOR\tKEY\tPROVEN ANSWERS\tCLOCK\tRTT\tSYN DATA SENT / TAKEN\tWITHOUT A ROUND TRIP\tSTATE")
 	for _, c := range r.Concentrators {
 		key, proven, clock := "-", "-", "-"
@@ -236,7 +241,7 @@ func (r report) print(out io.Writer) {
 		fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\t%d / %d\t%d of %d\t%s\n", c.Name, key, proven, clock, inMs(c.RTT),
 			c.SynData.Tried, c.SynData.Acked, c.ZeroRTT.Hits, c.ZeroRTT.Total, state)
 	}
-	fmt.Fprintln(w, "\nLINE\tDEVICE\tROLE\tSTATE\tDOWN\tUP\tRTT\tLOSS\tSUBFLOWS\tQUOTA\tADDRESSES")
+	fmt.Fprintln(w, "\nLINE\tDEVICE\tROLE\tSTATE\tUSE\tDOWN\tUP\tRTT\tLOSS\tSUBFLOWS\tQUOTA\tADDRESSES")
 	for _, l := range r.WANs {
 		state, quota := l.State, "-"
 		if l.Reason != "" {
@@ -245,7 +250,7 @@ func (r report) print(out io.Writer) {
 		if q := l.Quota; q != nil {
 			quota = fmt.Sprintf("%s of %s, %s", inBytes(q.Used), inBytes(q.Limit), q.State)
 		}
-		fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\t%s\t%s\t%.1f %%\t%d\t%s\t%s\n", l.Name, l.Device, l.Role, state,
+		fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\t%.1f %%\t%d\t%s\t%s\n", l.Name, l.Device, l.Role, state, l.Use,
 			inBits(l.RateDown), inBits(l.RateUp), inMs(l.RTT), l.Loss*100, l.Subflows, quota, l.Addresses)
 	}
 	f := r.Flows

@@ -1,5 +1,7 @@
 package config
 
+import "slices"
+
 // Mode says how lines are chosen for a flow.
 type Mode uint8
 
@@ -28,4 +30,19 @@ func parseMode(text string) (Mode, error) {
 		all[name] = Mode(m)
 	}
 	return choice(all)(text)
+}
+
+// Compares tells whether there may be flows of mode LowestDelay.
+func (c *Config) Compares() bool {
+	return c.has(func(m Mode) bool { return m == LowestDelay })
+}
+
+// Steered tells whether there may be flows of another mode than Bond.
+func (c *Config) Steered() bool {
+	return c.has(func(m Mode) bool { return m != Bond })
+}
+
+// has looks at the modes that flows may have.
+func (c *Config) has(wanted func(Mode) bool) bool {
+	return wanted(c.Mode) || slices.ContainsFunc(c.Rules, func(r Rule) bool { return r.Action == ActionRelay && wanted(r.Mode) })
 }

@@ -11,6 +11,7 @@ import (
 	"syscall"
 	"time"
 
+	"github.com/tandem-mptcp/tandem/cpe/config"
 	"github.com/tandem-mptcp/tandem/shared/mptcp"
 )
 
@@ -24,10 +25,11 @@ type Flow struct {
 	Host         netip.AddrPort // of the LAN
 	Destination  netip.AddrPort
 	Started      time.Time
-	Mode         string // how lines are chosen for it, or Direct
-	Concentrator string // empty when direct
-	Line         string // of the first subflow; empty when direct
-	Inbound      bool   // the destination, outside, has opened it
+	Mode         string      // how lines are chosen for it, or Direct
+	Steering     config.Mode // the same, where it is not Direct
+	Concentrator string      // empty when direct
+	Line         string      // of the first subflow; empty when direct
+	Inbound      bool        // the destination, outside, has opened it
 
 	relay atomic.Pointer[Relay] // nil before Attach
 }
@@ -81,6 +83,17 @@ type Table struct {
 	mu    sync.Mutex
 	last  uint64
 	flows map[uint64]*Flow
+	added chan struct{} // nil: nobody asked
+}
+
+// Added receives after flows were added.
+func (t *Table) Added() <-chan struct{} {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.added == nil {
+		t.added = make(chan struct{}, 1)
+	}
+	return t.added
 }
 
 // Add numbers a flow and lists it until Remove.
@@ -93,6 +106,10 @@ func (t *Table) Add(f *Flow) {
 	t.last++
 	f.ID = t.last
 	t.flows[f.ID] = f
+	select {
+	case t.added <- struct{}{}:
+	default:
+	}
 }
 
 // Remove ends the listing of a flow.

@@ -45,6 +45,7 @@ const (
 	unheard = 4
 
 	idleProbe        = time.Minute
+	comparedProbe    = 5 * time.Second // while delays are compared
 	idleProbeMetered = time.Hour
 
 	// A dead line is asked often at first: its return is worth more than the
@@ -58,6 +59,9 @@ const (
 	// A metered line pays at most 1 MB a month, 50 kB of it at a time.
 	tokensPerSecond = 1e6 / (30 * 86400)
 	tokensMost      = 50e3
+	// tokensFirst is what a start of the daemon may cost: some starts a day
+	// stay within the month's megabyte.
+	tokensFirst = 5e3
 )
 
 // see books the counters.
@@ -73,7 +77,7 @@ func (l *line) see(now time.Time, wan uplink.WAN, c uplink.Counters) {
 	fresh := l.at.IsZero() || c.DownPackets < l.packets
 	l.at, l.packets = now, c.DownPackets
 	if fresh || dt <= 0 {
-		l.filled, l.tokens = now, tokensMost
+		l.fresh(now)
 		return
 	}
 	if came == 0 {
@@ -88,14 +92,21 @@ func (l *line) see(now time.Time, wan uplink.WAN, c uplink.Counters) {
 	l.pace += (float64(came)/dt.Seconds() - l.pace) * min(1, dt.Seconds()/0.3)
 }
 
+// fresh begins to count what a line may cost.
+func (l *line) fresh(now time.Time) {
+	if l.filled.IsZero() {
+		l.filled, l.tokens = now, tokensFirst
+	}
+}
+
 // busy tells whether a silence would be noticed only by looking often.
 func (l *line) busy() bool {
 	return l.present && (l.asking || l.pace >= nearlySteady)
 }
 
 // due tells whether the line has to be asked now. others is when something last
-// came in over another line.
-func (l *line) due(now, others time.Time) bool {
+// came in over another line; compared says that delays are compared.
+func (l *line) due(now, others time.Time, compared bool) bool {
 	switch {
 	case !l.present || l.asking:
 		return false
@@ -111,8 +122,11 @@ func (l *line) due(now, others time.Time) bool {
 		return l.affords(now)
 	}
 	every := idleProbe
-	if l.metered {
+	switch {
+	case l.metered:
 		every = idleProbeMetered
+	case compared:
+		every = comparedProbe
 	}
 	return l.silent >= every && now.Sub(l.asked) >= every && l.affords(now)
 }

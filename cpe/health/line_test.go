@@ -18,7 +18,7 @@ func play(l *line, wan uplink.WAN, now *time.Time, packets *uint64, perTick uint
 		if othersMove {
 			others = *now
 		}
-		if l.due(*now, others) {
+		if l.due(*now, others, false) {
 			asked++
 			l.spend(*now)
 			l.asked = *now

@@ -24,7 +24,9 @@ func (w *Watch) answers(ctx context.Context, l *line, wan uplink.WAN, target net
 	if err != nil {
 		return errors.Is(err, unix.ECONNREFUSED)
 	}
-	l.answered(time.Since(begin))
+	took := time.Since(begin)
+	l.answered(took)
+	w.Lines.Delay(wan.Name, took)
 	_ = mptcp.Reset(conn)
 	return true
 }

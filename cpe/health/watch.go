@@ -31,6 +31,8 @@ type Watch struct {
 	Mark    uint32
 	// Started returns a channel that is closed as soon as flows are carried.
 	Started func() <-chan struct{}
+	// Compares, if set, tells whether somebody compares the lines' delays now.
+	Compares func() bool
 
 	mu    sync.Mutex
 	lines map[string]*line
@@ -96,8 +98,9 @@ func (w *Watch) look(ctx context.Context) (again time.Duration) {
 			again = min(again, idleTick)
 		}
 	}
+	compared := w.Compares != nil && w.Compares()
 	for _, wan := range wans {
-		if l := w.line(wan); l.due(now, w.moved(wan.Name)) {
+		if l := w.line(wan); l.due(now, w.moved(wan.Name), compared) {
 			w.ask(ctx, l, wan)
 		}
 	}

@@ -26,6 +26,7 @@ type endpoints struct {
 	log    *logline.Logger
 	before mptcp.Limits // to be restored
 	ours   []mptcp.Endpoint
+	idle   bool // there are no connections that would use them, but those of ours
 }
 
 // maxSubflows is the kernel's own bound (8 additional ones before Linux 7).
@@ -58,6 +59,9 @@ func (e *endpoints) sync(wans []WAN, to []config.Concentrator) error {
 	if err != nil {
 		return err
 	}
+	if e.idle && len(e.ours) == 0 {
+		return e.sweep(present, wans)
+	}
 	var errs []error
 	for _, ep := range want {
 		i := slices.IndexFunc(present, func(p mptcp.Endpoint) bool { return p.Addr == ep.Addr })
@@ -76,6 +80,17 @@ func (e *endpoints) sync(wans []WAN, to []config.Concentrator) error {
 			}
 		}
 		e.ours = want
+	}
+	return errors.Join(errs...)
+}
+
+// sweep removes what a run that crashed has left.
+func (e *endpoints) sweep(present []mptcp.Endpoint, wans []WAN) error {
+	var errs []error
+	for _, p := range present {
+		if e.mine(p, wans) {
+			errs = append(errs, e.pm.DelEndpoint(p))
+		}
 	}
 	return errors.Join(errs...)
 }

@@ -28,16 +28,21 @@ type Tracker struct {
 	meter     Meter
 	sources   sources
 	suspects  chan string
+	moved     chan struct{}
 
 	mu         sync.Mutex // guards what follows; held over a refresh
 	configured *config.Config
 	spent      func(line string) (resets string, spent bool) // nil: no quotas
 	dead       map[string]string                             // lines that do not answer, and why that is thought
+	delays     delays
 }
 
 // NewTracker looks at the lines once and sets the endpoints accordingly.
-func NewTracker(log *logline.Logger, pm PathManager, c *config.Config) (*Tracker, error) {
-	t := &Tracker{log: log, endpoints: &endpoints{pm: pm, log: log}, changed: make(chan struct{}, 1), suspects: make(chan string, 8), dead: make(map[string]string)}
+//
+// With kernel false the kernel's path manager is not in charge of connections:
+// then there are none.
+func NewTracker(log *logline.Logger, pm PathManager, c *config.Config, kernel bool) (*Tracker, error) {
+	t := &Tracker{log: log, endpoints: &endpoints{pm: pm, log: log, idle: !kernel}, changed: make(chan struct{}, 1), suspects: make(chan string, 8), moved: make(chan struct{}, 1), dead: make(map[string]string)}
 	if err := t.endpoints.open(); err != nil {
 		return nil, err
 	}
@@ -94,6 +99,25 @@ func (t *Tracker) Restrain(spent func(line string) (resets string, spent bool)) 
 	return t.refresh()
 }
 
+// LeaveKernel says that connections made from now on are not in the care of the
+// kernel's path manager. Endpoints stay for those made before.
+func (t *Tracker) LeaveKernel() {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.endpoints.idle = true
+}
+
+// Delay books a round trip to the concentrator over a line.
+func (t *Tracker) Delay(line string, rtt time.Duration) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.delays.book(line, rtt) {
+		wans := slices.Clone(t.WANs())
+		t.delays.apply(wans)
+		t.wans.Store(&wans)
+	}
+}
+
 // Suspect says that a line does not answer; [Tracker.Suspects] receives it.
 func (t *Tracker) Suspect(line string) {
 	select {
@@ -101,6 +125,9 @@ func (t *Tracker) Suspect(line string) {
 	default: // as many are being looked at
 	}
 }
+
+// Moved receives when lines have come, gone or got another address.
+func (t *Tracker) Moved() <-chan struct{} { return t.moved }
 
 // Suspects receives the names of lines that were found not to answer.
 func (t *Tracker) Suspects() <-chan string { return t.suspects }
@@ -204,7 +231,14 @@ func (t *Tracker) refresh() error {
 		logChanges(t.log, old, wans)
 	}
 	since(time.Now(), old, wans)
+	t.delays.apply(wans)
 	t.wans.Store(&wans)
+	if !SameWays(old, wans) {
+		select {
+		case t.moved <- struct{}{}:
+		default:
+		}
+	}
 	t.sources.learn(wans)
 	facts, err := readFacts()
 	if err != nil {

@@ -5,6 +5,7 @@ package uplink
 
 import (
 	"net/netip"
+	"slices"
 	"time"
 
 	"github.com/tandem-mptcp/tandem/cpe/config"
@@ -58,6 +59,20 @@ func (w *WAN) restrain(action config.QuotaAction, resets string) {
 		w.Up, w.Present, w.State = false, false, Down
 		w.Reason = "its quota is used up: off until " + resets
 	}
+}
+
+// SameWays tells whether nothing has changed that the choice of lines depends on.
+func SameWays(a, b []WAN) bool {
+	if len(a) != len(b) {
+		return false
+	}
+	for i := range a {
+		o, n := &a[i], &b[i]
+		if o.Name != n.Name || o.Up != n.Up || o.Role != n.Role || o.Metered != n.Metered || !slices.Equal(o.Addrs, n.Addrs) {
+			return false
+		}
+	}
+	return true
 }
 
 // First returns the line for the first subflow towards dst: of those that are

@@ -38,6 +38,8 @@ type Converter struct {
 	Wanted  []reverse.Ports
 	// Suspect, if set, is told of a line that did not answer where another did.
 	Suspect func(line string)
+	// Delay, if set, is told the round trips of handshakes.
+	Delay func(line string, rtt time.Duration)
 
 	log      *logline.Logger
 	lines    Lines
@@ -136,8 +138,11 @@ func (c *Converter) RoundTrip() time.Duration {
 	return c.rtt
 }
 
-// shookHands books how long a handshake took.
-func (c *Converter) shookHands(took time.Duration) {
+// shookHands books how long a handshake over a line took.
+func (c *Converter) shookHands(line string, took time.Duration) {
+	if c.Delay != nil {
+		c.Delay(line, took)
+	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.rtt == 0 {

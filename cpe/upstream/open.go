@@ -97,7 +97,11 @@ var keepAlive = net.KeepAliveConfig{Enable: true, Idle: 240 * time.Second, Inter
 // caller sends it on the connection it gets. A failure that tells of the
 // converter's health is booked.
 func (a *Attempt) Open(ctx context.Context, request []byte) (*net.TCPConn, error) {
-	ctx, cancel := context.WithTimeout(ctx, max(a.converter.timeout, 3*a.converter.RoundTrip()))
+	timeout := max(a.converter.timeout, 3*a.converter.RoundTrip())
+	if a.Mode != config.Bond {
+		timeout += a.converter.raceAfter() // for the line that comes into the race later
+	}
+	ctx, cancel := context.WithTimeout(ctx, timeout)
 	defer cancel()
 	if !a.SynData {
 		request = nil

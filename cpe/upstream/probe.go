@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/tandem-mptcp/tandem/cpe/config"
 	"github.com/tandem-mptcp/tandem/cpe/handshake"
 )
 
@@ -79,7 +80,11 @@ func (c *Converter) ask() (*Attempt, error) {
 	defer cancel()
 	elsewhere := make(chan error, len(others))
 	// A good line answers before the others are bothered.
-	timer := time.AfterFunc(max(100*time.Millisecond, 2*c.RoundTrip()), func() {
+	wait := max(100*time.Millisecond, 2*c.RoundTrip())
+	if c.Mode != config.Bond {
+		wait = max(250*time.Millisecond, 3*c.RoundTrip())
+	}
+	timer := time.AfterFunc(wait, func() {
 		for _, other := range others {
 			go func() { elsewhere <- c.askOver(ctx, other) }()
 		}

@@ -2,9 +2,12 @@ package upstream
 
 import (
 	"context"
+	"errors"
 	"net"
+	"slices"
 	"time"
 
+	"github.com/tandem-mptcp/tandem/cpe/config"
 	"github.com/tandem-mptcp/tandem/cpe/uplink"
 	"github.com/tandem-mptcp/tandem/shared/mptcp"
 )
@@ -16,6 +19,22 @@ func (c *Converter) raceAfter() time.Duration {
 	return max(300*time.Millisecond, 3*c.RoundTrip())
 }
 
+// spares tells whether a mode leaves a line alone until it is needed. A SYN that
+// got lost is no need: it is sent once more over the line where it was lost.
+func spares(mode config.Mode, line uplink.WAN) bool {
+	return mode == config.Failover || mode == config.Overflow || mode == config.LowestDelay && line.Metered
+}
+
+// finish is how one connection of a race came in.
+type finish struct {
+	entrant int
+	conn    *net.TCPConn
+	err     error
+}
+
+// errNotBegun is how those come in that were not needed.
+var errNotBegun = errors.New("not begun")
+
 // race connects over the planned line and, if that does not answer in good
 // time, over the next best one as well. The first to answer is taken, and a
 // then says which line it is.
@@ -24,50 +43,81 @@ func (a *Attempt) race(ctx context.Context, request []byte) (*net.TCPConn, error
 	if !ok {
 		return a.dial(ctx, request)
 	}
-	first, giveUp := context.WithCancel(ctx)
-	defer giveUp()
-	second, leave := context.WithCancel(ctx)
-	defer leave()
-	// The second writes the request after its handshake, whatever the first
-	// does with it.
-	other := a.converter.over(next, a.to, Plain)
-	other.second = true
-	var conn *net.TCPConn
-	var err error
-	done := make(chan struct{})
-	timer := time.AfterFunc(a.converter.raceAfter(), func() {
-		defer close(done)
-		if conn, err = other.dial(second, request); err == nil {
-			giveUp()
+	entrants := []*Attempt{a, a.beside(next)}
+	if spares(a.Mode, next) {
+		entrants = []*Attempt{a, a.beside(a.Line), a.beside(next)}
+	}
+	n := len(entrants)
+	giveUp, timers := make([]context.CancelFunc, n), make([]*time.Timer, n)
+	finishes := make(chan finish, n)
+	for i, e := range entrants {
+		ctx, cancel := context.WithCancel(ctx)
+		defer cancel()
+		giveUp[i] = cancel
+		timers[i] = time.AfterFunc(time.Duration(i)*a.converter.raceAfter(), func() {
+			conn, err := e.dial(ctx, request)
+			finishes <- finish{i, conn, err}
+		})
+	}
+	// Until one has answered, or the planned one has failed.
+	came := make([]*finish, n)
+	for decided := false; !decided; {
+		f := <-finishes
+		came[f.entrant] = &f
+		decided = f.err == nil || f.entrant == 0
+	}
+	for i, t := range timers {
+		if t.Stop() {
+			came[i] = &finish{i, nil, errNotBegun}
 		}
-	})
-	planned, plannedErr := a.dial(first, request)
-	if timer.Stop() {
-		return planned, plannedErr
 	}
-	if plannedErr == nil {
-		leave()
-	}
-	<-done
-	switch {
-	case plannedErr == nil: // both, or the first just before the second
-		if err == nil {
-			_ = mptcp.Reset(conn)
+	for missing := true; missing; {
+		missing = false
+		won := slices.ContainsFunc(came, func(f *finish) bool { return f != nil && f.err == nil })
+		for i, f := range came {
+			if f == nil {
+				missing = true
+				if won {
+					giveUp[i]()
+				}
+			}
 		}
-		return planned, nil
-	case err == nil:
-		a.converter.suspect(a.Line.Name)
-		a.Line, a.dialer, a.second = next, other.dialer, true
-		return conn, nil
+		if missing {
+			f := <-finishes
+			came[f.entrant] = &f
+		}
 	}
-	return nil, plannedErr
+	best := slices.IndexFunc(came, func(f *finish) bool { return f.err == nil })
+	if best < 0 {
+		return nil, came[0].err
+	}
+	for _, f := range came[best+1:] {
+		if f.err == nil {
+			_ = mptcp.Reset(f.conn)
+		}
+	}
+	if best > 0 {
+		if best == n-1 {
+			a.converter.suspect(a.Line.Name)
+		}
+		a.Line, a.dialer, a.second = entrants[best].Line, entrants[best].dialer, true
+	}
+	return came[best].conn, nil
+}
+
+// beside is a connection over a line that writes the request after its
+// handshake, whatever a does with it.
+func (a *Attempt) beside(line uplink.WAN) *Attempt {
+	b := a.converter.over(line, a.to, Plain)
+	b.Mode, b.second = a.Mode, true
+	return b
 }
 
 func (a *Attempt) dial(ctx context.Context, request []byte) (*net.TCPConn, error) {
 	started := time.Now()
 	conn, err := a.dialer.Dial(ctx, a.to, request)
 	if err == nil {
-		a.converter.shookHands(time.Since(started))
+		a.converter.shookHands(a.Line.Name, time.Since(started))
 	}
 	return conn, err
 }

@@ -165,6 +165,9 @@ func (c *Converter) hold(ctx context.Context, attempt *Attempt) (*warm.Conn, err
 			c.learnSynData(attempt.route(), acked, isMPTCP)
 		}
 	}
+	if err == nil && (isMPTCP || !attempt.SynData) {
+		c.passes.learn(attempt.Line.Name, isMPTCP)
+	}
 	if err != nil || !isMPTCP {
 		return nil, mptcp.ErrNotMPTCP
 	}

@@ -14,7 +14,7 @@ import (
 	"github.com/tandem-mptcp/tandem/lab/house"
 )
 
-var long = flag.Bool("long", false, "attacks of full length, and bars that hold on a quiet machine only (make test-hostile)")
+var long = flag.Bool("long", false, "attacks and loads of full length, and bars that hold on a quiet machine only (make test-hostile, test-modes)")
 
 var httpRequest = []byte("GET / HTTP/1.1\r\nHost: 203.0.113.1\r\n\r\n")
 

@@ -10,6 +10,7 @@ import (
 
 // lines and flows as the CPE's JSON has them: what pages and programs read.
 type pathStatus struct {
+	Mode          string `json:"mode"`
 	Concentrators []struct {
 		Name    string  `json:"name"`
 		Up      bool    `json:"up"`
@@ -31,6 +32,7 @@ type lineStatus struct {
 	Role      string  `json:"role"`
 	State     string  `json:"state"`
 	Reason    string  `json:"reason"`
+	Use       string  `json:"use"`
 	Up        bool    `json:"up"`
 	RateUp    int64   `json:"rate_up_bps"`
 	RateDown  int64   `json:"rate_down_bps"`

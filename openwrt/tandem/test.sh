@@ -76,6 +76,7 @@ hasnot() {
 router() { # KB MPTCP UJAIL
 	printf 'MemTotal:       %s kB\nMemFree: 1 kB\n' "$1" > "$T/proc/meminfo"
 	rm -f "$T/proc/sys/net/mptcp/enabled" "$T/sbin/ujail"
+	echo 0 > "$T/proc/sys/net/mptcp/pm_type"
 	[ "$2" = none ] || echo "$2" > "$T/proc/sys/net/mptcp/enabled"
 	[ "$3" = no ] || { : > "$T/sbin/ujail"; chmod +x "$T/sbin/ujail"; }
 	cp "$here/files/tandem.capabilities.json" "$T/etc/capabilities/tandem.json"
@@ -109,6 +110,16 @@ has "set_param env GOMEMLIMIT=122MiB GOGC=100"
 name="nothing is written where all is as it should be"
 start x KEYS_ARE=drwx------ KEYS_OF=tandem
 hasnot "chown -R"
+
+name="who makes subflows"
+mkdir -p "$T/etc/config"
+for line in "#option mode 'overflow'" "	option mode 'bond'" "	option mode 'overflow'" "	option action 'refuse'" "	option action 'failover'" '  option mode failover' '	option mode "lowest-delay"'; do
+	echo 0 > "$T/proc/sys/net/mptcp/pm_type"
+	echo "$line" > "$T/etc/config/tandem"
+	start x
+	case $line in *bond* | *refuse* | \#*) want=0 ;; *) want=1 ;; esac
+	[ "$(cat "$T/proc/sys/net/mptcp/pm_type")" = $want ] || { failed=$((failed + 1)); echo "FAIL: pm_type with $line, want $want"; }
+done
 
 name="no user yet"
 : > "$T/etc/passwd"

@@ -24,6 +24,7 @@ type Subflow struct {
 	State         State
 
 	RTT, RTTVar, MinRTT time.Duration // smoothed, its variation, minimum
+	ReceiveRTT          time.Duration // as seen from what is received; 0: nothing was
 
 	BytesSent, BytesAcked, BytesReceived, BytesRetransmitted uint64
 
@@ -139,6 +140,7 @@ func subflowOf(t *unix.TCPInfo) Subflow {
 		State:              State(t.State),
 		RTT:                us(t.Rtt),
 		RTTVar:             us(t.Rttvar),
+		ReceiveRTT:         us(t.Rcv_rtt),
 		BytesSent:          t.Bytes_sent,
 		BytesAcked:         t.Bytes_acked,
 		BytesReceived:      t.Bytes_received,

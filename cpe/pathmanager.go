@@ -1,0 +1,65 @@
+package main
+
+import (
+	"context"
+
+	"github.com/tandem-mptcp/tandem/cpe/config"
+	"github.com/tandem-mptcp/tandem/cpe/steer"
+	"github.com/tandem-mptcp/tandem/shared/logline"
+	"github.com/tandem-mptcp/tandem/shared/mptcp"
+)
+
+// pathManager says who makes subflows: the kernel while every flow is to use
+// all lines, package steer as soon as one is not. That stays so until the
+// daemon ends, since connections keep the path manager that they began with.
+type pathManager struct {
+	log    *logline.Logger
+	steers bool
+	found  bool // userspace was in charge before us
+	begun  chan struct{}
+}
+
+func newPathManager(log *logline.Logger) *pathManager {
+	return &pathManager{log: log, begun: make(chan struct{})}
+}
+
+// choose leaves the kernel's path manager if a configuration needs that. It
+// must come before the first connection made by that configuration.
+func (m *pathManager) choose(cfg *config.Config) {
+	if m.steers {
+		return
+	}
+	var err error
+	m.found, err = mptcp.UserspacePM()
+	switch {
+	case err != nil && !cfg.Steered(), err == nil && !m.found && !cfg.Steered():
+		return
+	case err == nil && !m.found:
+		err = mptcp.SetUserspacePM(true)
+	}
+	if err != nil {
+		m.log.Warn("mode is bond for all flows", "hint", "before the daemon starts: sysctl net.mptcp.pm_type=1", "err", err)
+		return
+	}
+	m.steers = true
+	close(m.begun)
+}
+
+// run steers flows from when that is needed until ctx ends.
+func (m *pathManager) run(ctx context.Context, s *steer.Steerer) error {
+	select {
+	case <-ctx.Done():
+		return nil
+	case <-m.begun:
+		return s.Run(ctx)
+	}
+}
+
+// restore gives back what choose found.
+func (m *pathManager) restore() {
+	if m.steers && !m.found {
+		if err := mptcp.SetUserspacePM(false); err != nil {
+			m.log.Warn("the kernel's MPTCP path manager is not in charge again", "err", err)
+		}
+	}
+}

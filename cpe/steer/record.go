@@ -1,0 +1,181 @@
+package steer
+
+import (
+	"net/netip"
+	"time"
+
+	"github.com/tandem-mptcp/tandem/cpe/flows"
+	"github.com/tandem-mptcp/tandem/cpe/uplink"
+	"github.com/tandem-mptcp/tandem/shared/mptcp"
+)
+
+// PathManager is the part of [mptcp.PathManager] needed here.
+type PathManager interface {
+	Announce(token uint32, local mptcp.Endpoint) error
+	CreateSubflow(token uint32, local mptcp.Endpoint, remote netip.AddrPort) error
+	DestroySubflow(token uint32, local, remote netip.AddrPort) error
+	SetSubflowBackup(token uint32, local, remote netip.AddrPort, backup bool) error
+}
+
+// record is what is known of one flow. Addresses stand for lines, since
+// subflows outlive the address of their line for a while.
+type record struct {
+	flow   *flows.Flow
+	token  uint32
+	remote netip.AddrPort
+	legs   map[netip.Addr]*leg
+
+	at     time.Time // bytes were last counted
+	bytes  int64     // carried until then
+	looked time.Time // at the subflows
+	rate   float64   // bit/s, lately
+	wide   time.Time // it is so fast or was, that it needs more than one line
+	unrest bool      // something is under way
+}
+
+// leg is a subflow, or the wish for one, from one local address.
+type leg struct {
+	wasBackup bool      // as last told to the kernel
+	told      bool      // since the subflow is there
+	tried     time.Time // to make it
+	pause     time.Duration
+	drain     time.Time // it is not wanted any more since
+	up, down  uint64    // bytes carried when last looked at
+}
+
+const (
+	// drainFor is how long a subflow that is not wanted stays as a backup, so
+	// that what is under way on it arrives.
+	drainFor = 700 * time.Millisecond
+
+	retryFirst = 500 * time.Millisecond
+	retryMost  = 30 * time.Second
+)
+
+// legOf returns the leg of an address.
+func (r *record) legOf(a netip.Addr) *leg {
+	l := r.legs[a]
+	if l == nil {
+		if r.legs == nil {
+			r.legs = make(map[netip.Addr]*leg)
+		}
+		l = new(leg)
+		r.legs[a] = l
+	}
+	return l
+}
+
+// mover makes one flow's subflows what its plan says.
+type mover struct {
+	pm  PathManager
+	ids func(netip.Addr) uint8
+	now time.Time
+	// announce: this kernel knows the device of a subflow only if its address
+	// was announced with it.
+	announce bool
+}
+
+// move compares and acts. It returns whether it has to be called again soon.
+func (m *mover) move(r *record, subflows []mptcp.Subflow, wans []uplink.WAN, uses []use) (unrest bool) {
+	live := make(map[netip.Addr]mptcp.Subflow, len(subflows))
+	for _, s := range subflows {
+		if s.State == mptcp.StateEstablished || s.State == mptcp.StateSynSent {
+			live[s.Local.Addr()] = s
+			r.remote = s.Remote
+		}
+	}
+	wanted := make(map[netip.Addr]use, len(wans))
+	planned, carries := 0, 0 // lines, and those of them that carry already
+	for i, u := range uses {
+		a, ok := wans[i].Source(r.remote.Addr())
+		if u == none || !ok {
+			continue
+		}
+		wanted[a] = u
+		planned++
+		s, there := live[a]
+		switch {
+		case !there:
+			m.create(r, wans[i], a, u)
+			unrest = true
+		case s.State != mptcp.StateEstablished:
+			unrest = true
+		default:
+			m.tell(r, s, u == backup)
+			if u == carry {
+				carries++
+			}
+		}
+	}
+	for a, s := range live {
+		if wanted[a] != none || planned == 0 {
+			continue
+		}
+		if carries == 0 { // it is all there is, or was
+			unrest = true
+			continue
+		}
+		if isUp(wans, a) {
+			l := r.legOf(a)
+			if l.drain.IsZero() {
+				m.tell(r, s, true)
+				l.drain = m.now
+			}
+			if m.now.Sub(l.drain) < drainFor {
+				unrest = true
+				continue
+			}
+		}
+		_ = m.pm.DestroySubflow(r.token, s.Local, s.Remote) // it may have ended by itself
+		delete(r.legs, a)
+	}
+	return unrest
+}
+
+// tell makes a subflow a backup or not, here and at the peer.
+func (m *mover) tell(r *record, s mptcp.Subflow, asBackup bool) {
+	l := r.legOf(s.Local.Addr())
+	if !asBackup {
+		l.drain = time.Time{}
+	}
+	if l.wasBackup == asBackup && (l.told || !asBackup) {
+		l.pause = 0
+		return
+	}
+	if m.pm.SetSubflowBackup(r.token, s.Local, s.Remote, asBackup) == nil {
+		l.wasBackup, l.told = asBackup, true
+	}
+}
+
+// create begins a subflow, again and again with growing pauses while that
+// fails.
+func (m *mover) create(r *record, w uplink.WAN, a netip.Addr, u use) {
+	l := r.legOf(a)
+	if m.now.Sub(l.tried) < l.pause {
+		return
+	}
+	l.tried, l.pause = m.now, min(max(retryFirst, 2*l.pause), retryMost)
+	l.wasBackup, l.told, l.drain = u == backup, false, time.Time{}
+	e := mptcp.Endpoint{ID: m.ids(a), Addr: a, IfIndex: w.Index}
+	if u == backup {
+		e.Flags = mptcp.FlagBackup
+	}
+	if m.announce {
+		_ = m.pm.Announce(r.token, mptcp.Endpoint{ID: e.ID, Addr: a, IfIndex: w.Index})
+	}
+	// ENOTCONN: the peer has yet to confirm MPTCP. What else fails now may
+	// work later.
+	_ = m.pm.CreateSubflow(r.token, e, r.remote)
+}
+
+// isUp tells whether an address belongs to a line that is up.
+func isUp(wans []uplink.WAN, a netip.Addr) bool {
+	for _, w := range wans {
+		for _, have := range w.Addrs {
+			if have == a {
+				return w.Up
+			}
+		}
+	}
+	return false
+}
