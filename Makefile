@@ -97,9 +97,9 @@ test-fuzz: ## each fuzz target for FUZZTIME (30s)
 
 # OpenWrt packages. APK names an apk program (version 3) to get .apk files too,
 # USIGN_KEY and APK_KEY the keys that sign the feed (default: one made in build/).
-# ARCH=mipsel_24kc,x86_64 builds only these.
+# ARCH=mipsel_24kc,x86_64 builds only these; the image's default for ARCH is not meant.
 package: ## .ipk (and .apk) packages and a signed feed for OpenWrt, into build/
-	$(GO) run ./openwrt/pack -program-version '$(VERSION)' $(if $(ARCH),-arch $(ARCH)) $(if $(USIGN_KEY),-key $(USIGN_KEY)) $(if $(APK),-apk $(APK)) $(if $(APK_KEY),-apk-key $(APK_KEY))
+	$(GO) run ./openwrt/pack -program-version '$(VERSION)' $(if $(filter command environment,$(origin ARCH)),-arch $(ARCH)) $(if $(USIGN_KEY),-key $(USIGN_KEY)) $(if $(APK),-apk $(APK)) $(if $(APK_KEY),-apk-key $(APK_KEY))
 
 # Code that could mind byte order, word size or alignment. Not here is what needs
 # a kernel of its own kind (sockets of MPTCP, netlink, nftables, durable files):
