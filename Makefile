@@ -54,7 +54,7 @@ test-hostile: build ## attacks of full length, with figures; a quiet machine, pl
 	$(GO) test -v -count=1 -timeout 30m -run '$(HOSTILE)' ./lab/e2e -binaries $(CURDIR)/build -long
 
 test-fire: build ## 10,000 requests while all that can fail does (root, 5 min)
-	$(GO) test -v -count=1 -timeout 30m -run 'TestFireTogether|TestPoolUnderFire' ./lab/e2e -binaries $(CURDIR)/build -long
+	$(GO) test -v -count=1 -timeout 30m -run 'TestFireTogether|TestPoolUnderFire|TestAnswerLost' ./lab/e2e -binaries $(CURDIR)/build -long
 
 # Chromium is Debian's; what drives it comes from npm by exact version and hash.
 build/luci-test/installed: luci-app/test/package.json luci-app/test/package-lock.json

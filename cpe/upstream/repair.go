@@ -55,11 +55,12 @@ func (a *Attempt) Loose() bool { return a.loose }
 // unsure tells whether a request may be carried out whose connection ended with
 // err. One that the concentrator ends without an answer has carried out nothing.
 // Only where the request came in the SYN the server hears of it before we do;
-// there a concentrator that refuses sends a reset, and one that dies an end.
+// there a concentrator that refuses sends a reset, and one that dies an end. Who
+// turns our key down now has not served it a moment ago.
 func unsure(err error, inSYN bool) bool {
-	ends := []error{io.EOF, unix.ECONNRESET, unix.EPIPE, unix.ENOTCONN, errFewer, errReversed}
+	ends := []error{io.EOF, unix.ECONNRESET, unix.EPIPE, unix.ENOTCONN, errFewer, errReversed, errUnwanted}
 	if inSYN {
-		ends = []error{unix.ECONNRESET}
+		ends = []error{unix.ECONNRESET, errUnwanted}
 	}
 	return !slices.ContainsFunc(ends, func(end error) bool { return errors.Is(err, end) })
 }
@@ -321,16 +322,10 @@ func (c *Converter) hedge(ctx context.Context, original *net.TCPConn, a *Attempt
 			a.loose = failed.loose || unsure(err, a.inSYN())
 			return failed
 		case err := <-verified:
-			switch {
-			case err == nil:
-			case errors.Is(err, errUnwanted):
-				// It refuses the original as well, which tells that nothing came
-				// of it.
-				leave()
-				repaired, failed, enough = nil, answered{err: err}, time.After(c.patience())
-			default: // there is nobody to repair it with
+			if err != nil { // there is nobody to repair it with
 				giveUp()
 				leave()
+				a.loose = unsure(err, a.inSYN())
 				return answered{err: err}
 			}
 		case got := <-repaired:

@@ -33,6 +33,8 @@ func TestUnsure(t *testing.T) {
 		{false, os.ErrDeadlineExceeded, true},
 		{false, unix.ETIMEDOUT, true},
 		{false, errSilent, true},
+		{false, errUnwanted, false},
+		{true, errUnwanted, false},
 		{true, io.EOF, true},
 		{true, unix.ENOTCONN, true},
 		{true, unix.ECONNRESET, false},

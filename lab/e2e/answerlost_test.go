@@ -19,7 +19,13 @@ import (
 // They arrive over the other line, and the server is told once.
 func TestAnswerLost(t *testing.T) {
 	t.Parallel()
-	for _, way := range []string{"warm", "syn", "plain"} {
+	ways := []string{"warm"}
+	if *long {
+		// On a busy machine the line may go when the answer has arrived: that is
+		// another case, of a flow that has no second subflow yet.
+		ways = append(ways, "syn", "plain")
+	}
+	for _, way := range ways {
 		for name, lose := range map[string]func(*labnet.Link, bool) error{
 			"carrier":   (*labnet.Link).SetDown,
 			"blackhole": (*labnet.Link).SetBlackhole,
