@@ -44,7 +44,7 @@ IMAGE_TEST = CGO_ENABLED=0 $(GO) test -count=1 -v ./image/boot -arch $(ARCH) -im
 test-image: build image-tools ## boot the built image (make image) in QEMU, BIOS and UEFI, all disks, pair a CPE, move 100 MB (root, 20 min)
 	$(IMAGE_TEST) -timeout 3h -run 'TestImage$(if $(filter amd64,$(ARCH)),|TestDisks)'
 
-test-image-operation: build image-tools deb ## 5,000 connections in the image, an upgrade of its daemon, a power cut (root, 10 min)
+test-image-operation: build image-tools deb ## 5,000 connections in the image, an upgrade of its daemon and of the whole, a power cut (root, 15 min)
 	$(IMAGE_TEST) -deb $(CURDIR)/$(DEB) -timeout 2h -run TestOperation
 
 test-powercut: build image-tools ## pull the plug of the built image 20 times (root, 1 h)

@@ -22,7 +22,8 @@ import (
 const many = 5000
 
 // TestOperation is a machine's later life beside a CPE that keeps connections
-// ready: 5,000 connections at a time, an upgrade of the daemon, a power cut.
+// ready: 5,000 connections at a time, an upgrade of the daemon, a power cut, an
+// upgrade by a new image.
 func TestOperation(t *testing.T) {
 	raiseFiles(t)
 	h := newHouse(t)
@@ -167,6 +168,20 @@ func TestOperation(t *testing.T) {
 		h.through(t)
 	})
 
+	t.Run("upgrade by a new image", func(t *testing.T) {
+		ssh(t, nil, "touch /etc/of-the-former-image")
+		v.shutdown(t)
+		command(t, "../replace", v.disk, *image)
+		v.start(t, told...)
+		v.healthy(t)
+		if strings.Contains(v.console.String(), "tandem://") {
+			t.Error("a pairing line is shown: clients are lost")
+		}
+		h.through(t)
+		if found := ssh(t, nil, "ls /etc"); strings.Contains(found, "of-the-former-image") {
+			t.Error("the former image's root is still there")
+		}
+	})
 	v.shutdown(t)
 	journal(t, v)
 }
