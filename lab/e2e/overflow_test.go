@@ -10,6 +10,7 @@ import (
 
 	"github.com/tandem-mptcp/tandem/lab/house"
 	labnet "github.com/tandem-mptcp/tandem/lab/net"
+	"github.com/tandem-mptcp/tandem/lab/servers"
 )
 
 const pacedPort = 8100
@@ -21,18 +22,7 @@ func paced(t *testing.T, h *house.House, rate *atomic.Int64) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	go func() {
-		for {
-			c, err := l.Accept()
-			if err != nil {
-				return
-			}
-			go func() {
-				defer c.Close()
-				pour(c, rate)
-			}()
-		}
-	}()
+	go servers.Each(l, func(c *net.TCPConn) { pour(c, rate) })
 }
 
 // pour writes at the rate until that fails.

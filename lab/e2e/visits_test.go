@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/tandem-mptcp/tandem/lab/house"
+	"github.com/tandem-mptcp/tandem/lab/servers"
 )
 
 // visit is what a server saw of one connection.
@@ -27,29 +28,20 @@ type visits struct {
 
 // noteVisits opens servers, from port on, that read a client's name, note who
 // comes from where, say the name back, and stay until the client ends.
-func noteVisits(t *testing.T, h *house.House, port, servers int) *visits {
+func noteVisits(t *testing.T, h *house.House, port, n int) *visits {
 	t.Helper()
 	v := new(visits)
-	for i := range servers {
+	for i := range n {
 		l, err := h.Listen(house.Server4, port+i)
 		if err != nil {
 			t.Fatal(err)
 		}
-		go func() {
-			for {
-				c, err := l.Accept()
-				if err != nil {
-					return
-				}
-				go v.note(c)
-			}
-		}()
+		go servers.Each(l, v.note)
 	}
 	return v
 }
 
-func (v *visits) note(c net.Conn) {
-	defer c.Close()
+func (v *visits) note(c *net.TCPConn) {
 	b := make([]byte, 16)
 	n, err := c.Read(b)
 	if err != nil {
