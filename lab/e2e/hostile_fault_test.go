@@ -250,7 +250,16 @@ func TestFaultRestarts(t *testing.T) {
 			}
 		}()
 	}
+	count := func() int {
+		mu.Lock()
+		defer mu.Unlock()
+		return made
+	}
 	for i := range times {
+		// Between two ends of a daemon, of which each ends what is under way, is a
+		// time in which all is well.
+		before := count()
+		eventually(t, 20*time.Second, "connections are made", func() bool { return count() >= before+25 })
 		d, start := &h.Concentrator, h.StartConcentrator
 		if i%2 == 1 {
 			d, start = &h.CPE, h.StartCPE

@@ -109,6 +109,7 @@ func TestGarbageThenIdle(t *testing.T) {
 	if _, err := h.FirstByte(ctx, "", house.Server4); err != nil { // what the first flow opens stays open
 		t.Fatal(err)
 	}
+	ready(t, h) // what it took is there again
 	pid := h.Concentrator.PID()
 	state := func() (goroutines, fds, kB int) {
 		s := concentratorStatus(t, h)
@@ -125,8 +126,14 @@ func TestGarbageThenIdle(t *testing.T) {
 	g1, f1, m1 := state()
 	// What a working daemon has more than one that has just begun is small.
 	const room = 6 << 10
+	var g, f, kB int
+	defer func() {
+		if t.Failed() {
+			t.Logf("at first %d goroutines, %d descriptors, %d kB; at last %d, %d, %d", g0, f0, m0, g, f, kB)
+		}
+	}()
 	took := eventually(t, time.Minute, "all is back at the baseline", func() bool {
-		g, f, kB := state()
+		g, f, kB = state()
 		return concentratorStatus(t, h).Pending == 0 && g <= g0+2 && f <= f0 && kB <= m0+room
 	})
 	g2, f2, m2 := state()
