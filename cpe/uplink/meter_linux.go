@@ -24,7 +24,11 @@ type Meter struct {
 	// Booked, if set, gets each counter that is read.
 	Booked func(WAN, Counters)
 
-	mu    sync.Mutex
+	// sampling is held over a sample: an older counter that is booked after a
+	// newer one looks like a device that was made anew.
+	sampling sync.Mutex
+
+	mu    sync.Mutex          // guards lines
 	lines map[string]*metered // by the line's name
 }
 
@@ -38,6 +42,8 @@ type metered struct {
 // Sample reads the counters of the lines that have a device. It tells whether
 // the devices are not as the lines have it: an event about it is still to come.
 func (m *Meter) Sample(wans []WAN) (changed bool) {
+	m.sampling.Lock()
+	defer m.sampling.Unlock()
 	now := time.Now()
 	for _, w := range wans {
 		var c Counters
