@@ -21,8 +21,7 @@ type Blocks struct {
 	now   func() time.Time
 	epoch time.Time
 
-	mu    sync.RWMutex // held to add an address
-	pools map[netip.Addr]*blockPool
+	addresses byAddress[*blockPool]
 }
 
 // blockPool is the blocks of one address. Its pool's ports are blocks.
@@ -69,7 +68,7 @@ func NewBlocks(r Range, size int, log Log, now func() time.Time) *Blocks {
 	if now == nil {
 		now = time.Now
 	}
-	return &Blocks{ports: r, size: size, log: log, now: now, epoch: now(), pools: make(map[netip.Addr]*blockPool)}
+	return &Blocks{ports: r, size: size, log: log, now: now, epoch: now()}
 }
 
 // Pick gives client a port for a new connection from the address from. Ports
@@ -143,19 +142,12 @@ func (b *Blocks) Who(external netip.AddrPort) (client string, inUse, ok bool) {
 }
 
 func (b *Blocks) pool(a netip.Addr) *blockPool {
-	b.mu.RLock()
-	p := b.pools[a]
-	b.mu.RUnlock()
-	if p != nil {
-		return p
-	}
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	if p = b.pools[a]; p != nil {
-		return p
-	}
+	return b.addresses.at(a, func() *blockPool { return b.newPool(a) })
+}
+
+func (b *Blocks) newPool(a netip.Addr) *blockPool {
 	n := (int(b.ports.High) - int(b.ports.Low) + 1) / b.size
-	p = &blockPool{cursor: make([]uint16, n+1), since: make([]time.Time, n+1)}
+	p := &blockPool{cursor: make([]uint16, n+1), since: make([]time.Time, n+1)}
 	p.pool = newPool(n, func(i uint32) bool {
 		for port := int(b.first(i)); port < int(b.first(i))+b.size; port++ {
 			if b.ports.reserved(uint16(port)) {
@@ -175,7 +167,6 @@ func (b *Blocks) pool(a netip.Addr) *blockPool {
 		r.Start = p.since[i]
 		b.log.Record(r)
 	}
-	b.pools[a] = p
 	return p
 }
 

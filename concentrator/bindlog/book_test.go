@@ -243,7 +243,7 @@ func TestDial(t *testing.T) {
 	}
 	idle := func(b *Book) {
 		t.Helper()
-		for a, p := range b.Ports.(*Ports).pools {
+		for a, p := range b.Ports.(*Ports).addresses.all() {
 			for _, h := range p.holders {
 				if h.busy != (list{}) {
 					t.Errorf("ports of %s at %s are still in use", h.client, a)

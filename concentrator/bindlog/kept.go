@@ -52,11 +52,9 @@ func (p *Ports) Restore(folder string) error {
 // Save is Ports.Save for blocks. All of them end in the log: the next run
 // records those that it takes over.
 func (b *Blocks) Save(folder string) error {
-	b.mu.RLock()
-	defer b.mu.RUnlock()
 	now := b.now()
 	all := []kept{}
-	for addr, p := range b.pools {
+	for addr, p := range b.addresses.all() {
 		p.Lock()
 		for i := range p.ports {
 			x := &p.ports[i]
@@ -147,11 +145,9 @@ func takeKept(folder string) ([]kept, error) {
 
 // held lists the ports that have a holder.
 func (p *Ports) held() []kept {
-	p.mu.RLock()
-	defer p.mu.RUnlock()
 	now := p.now()
 	all := []kept{}
-	for addr, pool := range p.pools {
+	for addr, pool := range p.addresses.all() {
 		pool.Lock()
 		for i, x := range pool.ports {
 			if x.holder == nil {

@@ -31,8 +31,7 @@ type Ports struct {
 	now   func() time.Time
 	epoch time.Time
 
-	mu    sync.RWMutex // held to add an address
-	pools map[netip.Addr]*lockedPool
+	addresses byAddress[*lockedPool]
 }
 
 type lockedPool struct {
@@ -45,7 +44,7 @@ func NewPorts(r Range, now func() time.Time) *Ports {
 	if now == nil {
 		now = time.Now
 	}
-	return &Ports{ports: r, now: now, epoch: now(), pools: make(map[netip.Addr]*lockedPool)}
+	return &Ports{ports: r, now: now, epoch: now()}
 }
 
 // Pick gives client a port for a new connection from the address from; the
@@ -130,10 +129,8 @@ func (p *Ports) Who(external netip.AddrPort) (client string, inUse, ok bool) {
 		anyAddr = netip.IPv6Unspecified()
 	}
 	for _, a := range []netip.Addr{external.Addr(), anyAddr} {
-		p.mu.RLock()
-		pool := p.pools[a]
-		p.mu.RUnlock()
-		if pool == nil {
+		pool, ok := p.addresses.known(a)
+		if !ok {
 			continue
 		}
 		pool.Lock()
@@ -165,20 +162,10 @@ func (p *Ports) index(port uint16) (i uint32, ok bool) {
 }
 
 func (p *Ports) pool(a netip.Addr) *lockedPool {
-	p.mu.RLock()
-	pool := p.pools[a]
-	p.mu.RUnlock()
-	if pool != nil {
-		return pool
-	}
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	if pool = p.pools[a]; pool == nil {
+	return p.addresses.at(a, func() *lockedPool {
 		n := int(p.ports.High) - int(p.ports.Low) + 1
-		pool = &lockedPool{pool: newPool(n, func(i uint32) bool { return !p.ports.reserved(p.ports.Low + uint16(i-1)) })}
-		p.pools[a] = pool
-	}
-	return pool
+		return &lockedPool{pool: newPool(n, func(i uint32) bool { return !p.ports.reserved(p.ports.Low + uint16(i-1)) })}
+	})
 }
 
 func (p *Ports) clock() int64 { return int64(p.now().Sub(p.epoch)) }

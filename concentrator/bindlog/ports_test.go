@@ -242,7 +242,7 @@ func TestAgainstOracle(t *testing.T) {
 	}
 	c.add(Quarantine)
 	p.Who(at(low))
-	if pool := p.pools[here].pool; len(pool.free) != 97 || len(pool.holders) != 0 || pool.quarantine != (list{}) {
+	if pool := p.pool(here).pool; len(pool.free) != 97 || len(pool.holders) != 0 || pool.quarantine != (list{}) {
 		t.Errorf("left: %d of 97 free, %d holders", len(pool.free), len(pool.holders))
 	}
 }
