@@ -130,6 +130,8 @@ func addresses(lab *labnet.Lab, host string) []string {
 			near, _ := labnet.WANAddr(w.Name)
 			list = append(list, w.Name+" "+text(near))
 		}
+	case "cgn":
+		return []string{text(labnet.Translator()) + " (of all lines)"}
 	case "core":
 		return []string{text(labnet.Concentrator())}
 	case "net":

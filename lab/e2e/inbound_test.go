@@ -333,6 +333,7 @@ func TestFromOutsideBulk(t *testing.T) {
 		_ = c.SetDeadline(time.Now().Add(2 * time.Minute))
 		sum, begin := sha256.New(), time.Now()
 		got := int64(0)
+		defer sayWhySlow(t, ctx, h)()
 		for got < size {
 			n, err := io.CopyN(sum, c, min(256<<10, size-got))
 			if got += n; err != nil {

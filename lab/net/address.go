@@ -15,6 +15,12 @@ var (
 	netGateway = dual("203.0.113.1", "2001:db8:f::1")
 )
 
+// The lan's prefixes.
+var (
+	lanPrefix4 = netip.MustParsePrefix("192.0.2.0/24")
+	lanPrefix6 = netip.MustParsePrefix("2001:db8:1::/64")
+)
+
 // hostAddresses is how many addresses the lan and the net host have.
 const hostAddresses = 10
 

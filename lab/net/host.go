@@ -10,11 +10,11 @@ import (
 
 // Host is one host of a lab.
 type Host struct {
-	name string // "lan", "cpe", "core" or "net"
+	name string // "lan", "cpe", "core", "net" …
 	ns   string
 }
 
-// Name is "lan", "cpe", "core" or "net".
+// Name is "lan", "cpe", "core", "net" or one that a topology adds.
 func (h *Host) Name() string { return h.name }
 
 // Namespace is the name that "ip netns" knows the host by.

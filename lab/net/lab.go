@@ -51,7 +51,7 @@ func Up(s Spec) (*Lab, error) {
 
 func newLab(s Spec) *Lab {
 	l := &Lab{spec: s, hosts: map[string]*Host{}}
-	for _, h := range hostName {
+	for _, h := range s.hosts() {
 		l.hosts[h] = &Host{name: h, ns: s.Name + "-" + h}
 	}
 	return l
@@ -63,7 +63,8 @@ func (l *Lab) Name() string { return l.spec.Name }
 // Spec the lab was raised with, completed.
 func (l *Lab) Spec() Spec { return l.spec }
 
-// Host returns "lan", "cpe", "core" or "net"; it panics for other names.
+// Host returns "lan", "cpe", "core", "net" or one that the topology adds; it
+// panics for other names.
 func (l *Lab) Host(name string) *Host { return must(l.FindHost(name)) }
 
 // FindHost is Host with an error.
@@ -71,12 +72,12 @@ func (l *Lab) FindHost(name string) (*Host, error) {
 	if h := l.hosts[name]; h != nil {
 		return h, nil
 	}
-	return nil, fmt.Errorf("no host %q: want one of %q", name, hostName)
+	return nil, fmt.Errorf("no host %q: want one of %q", name, l.spec.hosts())
 }
 
-// Hosts returns lan, cpe, core and net.
+// Hosts returns lan, cpe, what the topology adds, core and net.
 func (l *Lab) Hosts() (list []*Host) {
-	for _, name := range hostName {
+	for _, name := range l.spec.hosts() {
 		list = append(list, l.hosts[name])
 	}
 	return list
@@ -133,12 +134,15 @@ func (l *Lab) build() error {
 			f.Close()
 		}
 	}()
-	for _, name := range hostName {
+	for _, name := range l.spec.hosts() {
 		if err := l.create(name, plans[name], tuns); err != nil {
 			return fmt.Errorf("host %q: %w", name, err)
 		}
 	}
-	for _, name := range []string{"cpe", "core", "lan", "net"} { // veth peers first
+	for _, name := range []string{"cpe", "core", "cgn", "lan", "net"} { // veth peers first
+		if plans[name] == nil {
+			continue
+		}
 		if err := l.configure(name, plans[name]); err != nil {
 			return fmt.Errorf("host %q: %w", name, err)
 		}
@@ -154,7 +158,7 @@ func (l *Lab) startLinks(tuns map[string]*os.File) (err error) {
 	if !l.spec.PlainWANs {
 		for _, w := range l.spec.WANs {
 			a.Links = append(a.Links, assignedLink{w.Name, w.Link})
-			files = append(files, tuns["cpe "+w.Name], tuns["core "+w.Name+"0"])
+			files = append(files, tuns["cpe "+w.Name], tuns[l.spec.lineEnd()+" "+w.Name+"0"])
 		}
 	}
 	if l.spec.ServerLink != nil {
@@ -176,7 +180,7 @@ func (l *Lab) wire() {
 	socket := socketPath(l.spec.Name)
 	for _, w := range l.spec.WANs {
 		if l.spec.PlainWANs {
-			add(w.Name, &cable{far: l.hosts["core"], dev: w.Name + "0"})
+			add(w.Name, &cable{far: l.hosts[l.spec.lineEnd()], dev: w.Name + "0"})
 		} else {
 			add(w.Name, &remote{socket, w.Name})
 		}

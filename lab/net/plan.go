@@ -21,7 +21,7 @@ type hostPlan struct {
 // congestion controls that a namespace may have as default. It is pure.
 func plan(s Spec, allowed []string) map[string]*hostPlan {
 	hosts := map[string]*hostPlan{}
-	for _, h := range hostName {
+	for _, h := range s.hosts() {
 		hosts[h] = &hostPlan{sysctl: slices.Clone(baseSysctls), ip: "link set lo up\n"}
 		hosts[h].congestion(s.congestion(h), allowed)
 	}
@@ -48,9 +48,16 @@ func plan(s Spec, allowed []string) map[string]*hostPlan {
 	}
 
 	for _, w := range s.WANs {
-		planWAN(s, w.Name, cpe, core)
+		planWAN(s, w.Name, cpe, hosts[s.lineEnd()])
 	}
 	cpe.nft = masquerade
+	switch s.Topology {
+	case Preserve:
+		cpe.nft = ""
+		planPreserve(s, core)
+	case Inbound:
+		planTranslator(s, hosts["cgn"], core)
+	}
 	for _, router := range []*hostPlan{cpe, core} {
 		router.set("ipv4/ip_forward", "1")
 		router.set("ipv6/conf/all/forwarding", "1")
@@ -59,18 +66,18 @@ func plan(s Spec, allowed []string) map[string]*hostPlan {
 	return hosts
 }
 
-// planWAN connects cpe and core by one WAN. Packets with the WAN's own source
+// planWAN connects cpe and the lines' other end by one WAN. Packets with the WAN's own source
 // address leave by it; all others leave by the first WAN that is up.
-func planWAN(s Spec, name string, cpe, core *hostPlan) {
+func planWAN(s Spec, name string, cpe, end *hostPlan) {
 	far := name + "0"
 	near, gateway := WANAddr(name)
 	if s.PlainWANs {
-		cpe.add("link add %s type veth peer name %s netns %s-core", name, far, s.Name)
+		cpe.add("link add %s type veth peer name %s netns %s-%s", name, far, s.Name, s.lineEnd())
 	} else {
-		cpe.tun, core.tun = append(cpe.tun, name), append(core.tun, far)
+		cpe.tun, end.tun = append(cpe.tun, name), append(end.tun, far)
 	}
 	cpe.device(name, near, 30)
-	core.device(far, gateway, 30)
+	end.device(far, gateway, 30)
 	n, _ := wanNumber(name)
 	cpe.defaultVia(name, gateway, fmt.Sprintf(" metric %d", 10*n))
 	cpe.defaultVia(name, gateway, fmt.Sprintf(" table %d", 100+n))

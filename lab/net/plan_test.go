@@ -23,6 +23,8 @@ func TestPlan(t *testing.T) {
 		"default":    {Spec{}, "reno cubic"},
 		"restricted": {Spec{}, "reno bbr"}, // cubic goes on the routes
 		"eight":      {Spec{WANs: DefaultWANs(8), PlainWANs: true}, "cubic"},
+		"preserve":   {Spec{Topology: Preserve}, "cubic"},
+		"inbound":    {Spec{Topology: Inbound}, "cubic"},
 		"server":     {Spec{ServerLink: &server, CongestionControl: map[string]string{"core": "bbr"}}, "cubic bbr"},
 	}
 	for name, tt := range tests {
@@ -54,6 +56,9 @@ func planText(hosts map[string]*hostPlan) string {
 	var b strings.Builder
 	for _, name := range hostName {
 		h := hosts[name]
+		if h == nil {
+			continue
+		}
 		fmt.Fprintf(&b, "== %s\n-- sysctl\n", name)
 		for _, kv := range h.sysctl[len(baseSysctls):] {
 			fmt.Fprintf(&b, "%s = %s\n", kv[0], kv[1])
@@ -71,6 +76,7 @@ func TestSpecRefused(t *testing.T) {
 		"wan2":      {WANs: []WAN{{Name: "wan2"}}}, // that is lte
 		"wan twice": {WANs: []WAN{{Name: "dsl"}, {Name: "dsl"}}},
 		"rate":      {WANs: []WAN{{Name: "dsl", Link: Symmetric(-1, 0, 0)}}},
+		"topology":  {Topology: "ring"},
 		"server":    {ServerLink: &LinkConfig{Up: Shape{Loss: 2}}},
 	}
 	for name, s := range tests {

@@ -20,6 +20,9 @@ type Spec struct {
 	// Empty: a name made of the process id, free at that moment.
 	Name string
 
+	// Topology is what stands between the hosts.
+	Topology Topology
+
 	// WANs between cpe and core, in order of preference. Nil: DefaultWANs(2).
 	WANs []WAN
 
@@ -61,14 +64,18 @@ func DefaultWANs(n int) []WAN {
 }
 
 var (
-	labName  = regexp.MustCompile(`^tandem(-[a-z0-9]+)*$`)
-	hostName = []string{"lan", "cpe", "core", "net"}
+	labName = regexp.MustCompile(`^tandem(-[a-z0-9]+)*$`)
+	// hostName lists the hosts that a lab can have.
+	hostName = []string{"lan", "cpe", "cgn", "core", "net"}
 )
 
 // complete checks s and fills in what is left out, but for the name.
 func (s Spec) complete() (Spec, error) {
 	if s.Name != "" && !labName.MatchString(s.Name) {
 		return s, fmt.Errorf("lab name %q: want tandem or tandem-…, lower case letters and digits", s.Name)
+	}
+	if _, err := ParseTopology(string(s.Topology)); err != nil {
+		return s, err
 	}
 	if s.WANs == nil {
 		s.WANs = DefaultWANs(2)

@@ -51,7 +51,7 @@ func remains(t *testing.T, name string) []string {
 // strays lists devices with names of a lab's in the machine's own namespace.
 func strays(t *testing.T) (found []string) {
 	t.Helper()
-	for _, name := range []string{"lan", "net", "dsl", "dsl0", "lte", "lte0", "wan3", "wan30"} {
+	for _, name := range []string{"lan", "net", "dsl", "dsl0", "lte", "lte0", "wan3", "wan30", "cgn", "core"} {
 		if _, err := net.InterfaceByName(name); err == nil {
 			found = append(found, name)
 		}
