@@ -73,7 +73,7 @@ func (i *interception) apply(s *settings) error {
 func (i *interception) install(s *settings, full bool) error {
 	ctx, cancel := context.WithTimeout(context.Background(), nftTime)
 	defer cancel()
-	families, err := ruleset.InstallRouting()
+	families, err := ruleset.Routing().Install()
 	if err != nil {
 		return err
 	}
@@ -159,7 +159,7 @@ func roomForFlows() int {
 func (i *interception) remove() error {
 	ctx, cancel := context.WithTimeout(context.Background(), nftTime)
 	defer cancel()
-	err := errors.Join(i.nft.Remove(ctx), ruleset.RemoveRouting())
+	err := errors.Join(i.nft.Remove(ctx), ruleset.Routing().Remove())
 	i.hold.close()
 	for _, l := range i.listeners {
 		l.Close()

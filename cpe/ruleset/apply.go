@@ -2,19 +2,13 @@ package ruleset
 
 import (
 	"context"
-	"errors"
-	"fmt"
-	"io/fs"
 	"regexp"
 	"strconv"
 	"strings"
 
 	"github.com/tandem-mptcp/tandem/cpe/nfnetlink"
-	"github.com/tandem-mptcp/tandem/shared/program"
+	"github.com/tandem-mptcp/tandem/shared/nftables"
 )
-
-// ErrNoNFT says that the nft program is missing.
-var ErrNoNFT = errors.New("nft program not found: install nftables")
 
 // NFT runs the nft program. The zero value finds it by itself.
 type NFT struct {
@@ -25,7 +19,7 @@ type NFT struct {
 // transaction, so each packet sees the old rules or the new, and an error
 // leaves the old ones. Counters begin at zero.
 func (n NFT) Apply(ctx context.Context, text string) error {
-	_, err := n.run(ctx, text, "-f", "-")
+	_, err := nftables.Run(ctx, n.Program, text, "-f", "-")
 	return err
 }
 
@@ -53,7 +47,7 @@ type Counters struct {
 
 // Counters reads them; all are zero if there is no table.
 func (n NFT) Counters(ctx context.Context) (Counters, error) {
-	text, err := n.run(ctx, "", "list", "counters", "table", "inet", "tandem")
+	text, err := nftables.Run(ctx, n.Program, "", "list", "counters", "table", "inet", "tandem")
 	if err != nil {
 		if strings.Contains(err.Error(), "No such file or directory") {
 			return Counters{}, nil
@@ -74,32 +68,4 @@ func parseCounters(text string) Counters {
 		}
 	}
 	return c
-}
-
-func (n NFT) run(ctx context.Context, input string, args ...string) (string, error) {
-	path := n.Program
-	if path == "" {
-		path = "nft"
-	}
-	out, complaints, err := program.Run(ctx, input, path, args...)
-	switch {
-	case err == nil:
-		return out, nil
-	case errors.Is(err, fs.ErrNotExist):
-		return "", ErrNoNFT
-	case ctx.Err() != nil:
-		return "", fmt.Errorf("nft: %w", ctx.Err())
-	}
-	return "", fmt.Errorf("nft: %w: %s", err, firstLines(complaints))
-}
-
-// firstLines keeps an error readable: nft repeats whole sets in its messages.
-func firstLines(s string) string {
-	lines := strings.Split(strings.TrimSpace(s), "\n")
-	for i := range lines {
-		if len(lines[i]) > 200 {
-			lines[i] = lines[i][:200] + "..."
-		}
-	}
-	return strings.Join(lines[:min(len(lines), 4)], "; ")
 }

@@ -10,6 +10,7 @@ import (
 
 	"github.com/tandem-mptcp/tandem/cpe/nfnetlink"
 	"github.com/tandem-mptcp/tandem/cpe/policy"
+	"github.com/tandem-mptcp/tandem/shared/localdelivery"
 )
 
 // TestHold gives held SYNs every verdict, by the port they go to.
@@ -17,7 +18,7 @@ func TestHold(t *testing.T) {
 	n := newNetwork(t)
 	n.serve(t, 80)
 	n.serve(t, 81)
-	n.installRouting(t, Routing{IPv4: true, IPv6: true})
+	n.installRouting(t, localdelivery.Families{IPv4: true, IPv6: true})
 	n.apply(t, Render(labConfig(), policy.Facts{}, HoldByRule))
 	n.in(t, "router", func() error { return AddQueueRule(5125) })
 	listener := n.intercept(t)

@@ -21,6 +21,8 @@ import (
 
 	"github.com/tandem-mptcp/tandem/cpe/config"
 	"github.com/tandem-mptcp/tandem/cpe/policy"
+	"github.com/tandem-mptcp/tandem/shared/localdelivery"
+	"github.com/tandem-mptcp/tandem/shared/nftables"
 )
 
 // listenerEnv makes this test binary a daemon that can be killed.
@@ -50,17 +52,17 @@ func routed(t *testing.T, c *config.Config) (*network, net.Listener) {
 	t.Helper()
 	n := newNetwork(t)
 	n.serve(t, 80)
-	n.installRouting(t, Routing{IPv4: true, IPv6: true})
+	n.installRouting(t, localdelivery.Families{IPv4: true, IPv6: true})
 	n.apply(t, Render(c, policy.Facts{}, Intercept))
 	return n, n.intercept(t)
 }
 
-func (n *network) installRouting(t *testing.T, want Routing) {
+func (n *network) installRouting(t *testing.T, want localdelivery.Families) {
 	t.Helper()
 	n.in(t, "router", func() error {
-		got, err := InstallRouting()
+		got, err := Routing().Install()
 		if err == nil && got != want {
-			t.Errorf("InstallRouting() = %+v, want %+v", got, want)
+			t.Errorf("Routing().Install() = %+v, want %+v", got, want)
 		}
 		return err
 	})
@@ -92,7 +94,7 @@ func TestInterceptAndFailOpen(t *testing.T) {
 func TestFailOpenAfterKill(t *testing.T) {
 	n := newNetwork(t)
 	n.serve(t, 80)
-	n.installRouting(t, Routing{IPv4: true, IPv6: true})
+	n.installRouting(t, localdelivery.Families{IPv4: true, IPv6: true})
 	n.apply(t, Render(labConfig(), policy.Facts{}, Intercept))
 	cmd := exec.Command(os.Args[0])
 	cmd.Env = append(os.Environ(), listenerEnv+"=1")
@@ -210,7 +212,7 @@ func TestListenerIsNotCalledDirectly(t *testing.T) {
 func TestLiveConnectionsKeepTheirWay(t *testing.T) {
 	n := newNetwork(t)
 	n.serve(t, 80)
-	n.installRouting(t, Routing{IPv4: true, IPv6: true})
+	n.installRouting(t, localdelivery.Families{IPv4: true, IPv6: true})
 	n.intercept(t)
 	open := func() (c net.Conn) {
 		n.in(t, "lan", func() (err error) {
@@ -373,10 +375,10 @@ func TestApplyWholeOrNotAtAll(t *testing.T) {
 
 func TestNFTMissing(t *testing.T) {
 	missing := NFT{Program: "/nonexistent/nft"}
-	if err := missing.Apply(context.Background(), ""); !errors.Is(err, ErrNoNFT) {
-		t.Errorf("Apply without nft: got %v, want ErrNoNFT", err)
+	if err := missing.Apply(context.Background(), ""); !errors.Is(err, nftables.ErrMissing) {
+		t.Errorf("Apply without nft: got %v, want nftables.ErrMissing", err)
 	}
-	if _, err := missing.Counters(context.Background()); !errors.Is(err, ErrNoNFT) {
-		t.Errorf("Counters without nft: got %v, want ErrNoNFT", err)
+	if _, err := missing.Counters(context.Background()); !errors.Is(err, nftables.ErrMissing) {
+		t.Errorf("Counters without nft: got %v, want nftables.ErrMissing", err)
 	}
 }

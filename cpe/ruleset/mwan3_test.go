@@ -11,6 +11,8 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/tandem-mptcp/tandem/cpe/policy"
+
+	"github.com/tandem-mptcp/tandem/shared/nftables"
 )
 
 // besideMwan3 does what matters of mwan3: it marks connections of the LAN and of
@@ -59,7 +61,7 @@ func TestBesideMwan3(t *testing.T) {
 	chosen := func() string {
 		text := ""
 		n.in(t, "router", func() (err error) {
-			text, err = NFT{}.run(context.Background(), "", "list", "counter", "inet", "other", "chosen")
+			text, err = nftables.Run(context.Background(), "", "", "list", "counter", "inet", "other", "chosen")
 			return err
 		})
 		return text

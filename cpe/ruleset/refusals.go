@@ -6,6 +6,8 @@ import (
 	"net/netip"
 	"strings"
 	"time"
+
+	"github.com/tandem-mptcp/tandem/shared/nftables"
 )
 
 // Refusal is how a destination turned a connection down.
@@ -65,7 +67,7 @@ func (r *Refusals) Run(ctx context.Context, report func(error)) error {
 			for len(r.queue) > 0 {
 				batch = append(batch, <-r.queue)
 			}
-			if _, err := r.NFT.run(ctx, renderRefusals(batch), "-f", "-"); err != nil && ctx.Err() == nil {
+			if _, err := nftables.Run(ctx, r.NFT.Program, renderRefusals(batch), "-f", "-"); err != nil && ctx.Err() == nil {
 				report(err)
 			}
 		}

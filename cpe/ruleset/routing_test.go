@@ -8,6 +8,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/tandem-mptcp/tandem/cpe/policy"
+	"github.com/tandem-mptcp/tandem/shared/localdelivery"
 )
 
 // state is all that this package may change in the router.
@@ -26,7 +27,7 @@ func (n *network) removeAll(t *testing.T) {
 		if err := (NFT{}).Remove(context.Background()); err != nil {
 			return err
 		}
-		return RemoveRouting()
+		return Routing().Remove()
 	})
 }
 
@@ -45,7 +46,7 @@ func TestInstallAndRemoveTwice(t *testing.T) {
 	}
 
 	install := func() {
-		n.installRouting(t, Routing{IPv4: true, IPv6: true})
+		n.installRouting(t, localdelivery.Families{IPv4: true, IPv6: true})
 		n.apply(t, Render(labConfig(), policy.Facts{}, Intercept))
 	}
 	install()
@@ -77,8 +78,8 @@ func TestRoutingWithoutIPv6(t *testing.T) {
 			n.serve(t, 80)
 			n.sysctl(t, "router", "net/ipv6/conf/"+device+"/disable_ipv6", "1")
 			before := n.state(t)
-			n.installRouting(t, Routing{IPv4: true})
-			n.installRouting(t, Routing{IPv4: true})
+			n.installRouting(t, localdelivery.Families{IPv4: true})
+			n.installRouting(t, localdelivery.Families{IPv4: true})
 			n.apply(t, Render(labConfig(), policy.Facts{}, Intercept))
 			n.intercept(t)
 			n.want(t, "", web4, "proxy")
