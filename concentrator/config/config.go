@@ -31,6 +31,7 @@ type Config struct {
 	Destinations Destinations
 	BindingLog   BindingLog
 	Forward      Forward
+	OnPath       OnPath
 
 	// Warnings are sentences about what is legal and most likely not meant. The
 	// daemon logs them.
@@ -166,5 +167,6 @@ func defaults() *Config {
 		},
 		BindingLog: BindingLog{Enabled: true},
 		Forward:    Forward{Ports: []reverse.Ports{{First: 1024, Last: 10239}}},
+		OnPath:     OnPath{Port: 5127},
 	}
 }

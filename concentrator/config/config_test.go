@@ -84,6 +84,9 @@ func TestGood(t *testing.T) {
 				},
 				Destinations: Destinations{AllowPrivate: true, Allow: prefixes("10.1.0.0/16"),
 					Deny: prefixes("10.1.2.3/32", "fd00::/8")},
+				OnPath: OnPath{Enabled: true, Interfaces: []string{"eth0", "vlan.7"}, Sources: prefixes("198.51.100.0/24", "2001:db8:d::/48"), Port: 5300,
+					Announce:          []netip.AddrPort{netip.MustParseAddrPort("203.0.113.1:5128"), netip.MustParseAddrPort("[2001:db8:f::1]:5129")},
+					LeaveDestinations: prefixes("192.0.2.0/24"), LeavePorts: []uint16{22, 853}, MPTCPServers: MPTCPServersLeave},
 			}
 		}},
 	}

@@ -116,6 +116,8 @@ func (p *parser) config(in *raw) *Config {
 	if in.Forward.Ports != nil {
 		c.Forward.Ports = p.portRanges("forward.ports", in.Forward.Ports)
 	}
+	p.onPath(&c.OnPath, &in.OnPath)
+	p.collisions(c)
 	c.Warnings = warnings(c)
 	return c
 }
@@ -188,14 +190,8 @@ func (p *parser) destinations(d *Destinations, in *rawDestinations) {
 	set(&d.AllowPrivate, in.AllowPrivate)
 	d.Allow = p.prefixes("destinations.allow", in.Allow)
 	d.Deny = p.prefixes("destinations.deny", in.Deny)
-	if in.DenyPorts == nil {
-		return
-	}
-	d.DenyPorts = nil
-	for i, n := range in.DenyPorts {
-		var port uint16
-		p.number16(&port, fmt.Sprintf("destinations.deny_ports[%d]", i), n)
-		d.DenyPorts = append(d.DenyPorts, port)
+	if in.DenyPorts != nil {
+		d.DenyPorts = p.ports("destinations.deny_ports", in.DenyPorts)
 	}
 }
 
@@ -219,5 +215,5 @@ func warnings(c *Config) (out []string) {
 	if l := c.Limits; l.MaxPendingPerSource > l.MaxPending {
 		out = append(out, "limits.max_pending_per_source is above limits.max_pending and never applies")
 	}
-	return out
+	return append(out, onPathWarnings(c)...)
 }

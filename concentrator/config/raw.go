@@ -19,10 +19,22 @@ type raw struct {
 	Destinations rawDestinations `toml:"destinations"`
 	BindingLog   rawBindingLog   `toml:"binding_log"`
 	Forward      rawForward      `toml:"forward"`
+	OnPath       rawOnPath       `toml:"on_path"`
 }
 
 type rawForward struct {
 	Ports []string `toml:"ports"`
+}
+
+type rawOnPath struct {
+	Enabled           *bool    `toml:"enabled"`
+	Interfaces        []string `toml:"interfaces"`
+	Sources           []string `toml:"sources"`
+	Port              *int64   `toml:"port"`
+	Announce          []string `toml:"announce"`
+	LeaveDestinations []string `toml:"leave_destinations"`
+	LeavePorts        []int64  `toml:"leave_ports"`
+	MPTCPServers      *string  `toml:"mptcp_servers"`
 }
 
 type rawLog struct {

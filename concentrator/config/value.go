@@ -49,6 +49,15 @@ func (p *parser) number16(dst *uint16, key string, in int64) {
 	*dst = uint16(in)
 }
 
+func (p *parser) ports(key string, in []int64) (out []uint16) {
+	for i, n := range in {
+		var port uint16
+		p.number16(&port, element(key, i), n)
+		out = append(out, port)
+	}
+	return out
+}
+
 func (p *parser) duration(dst *time.Duration, key string, in *string, low, high time.Duration) {
 	if in == nil {
 		return
