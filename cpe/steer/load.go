@@ -19,18 +19,25 @@ type load struct {
 
 // direction is one way of a line.
 type direction struct {
-	bytes    uint64
-	rate     float64 // bit/s, over the last half second or so
-	told     float64 // what it can carry, by the configuration; 0: not told
-	learnt   float64 // as shown while packets waited; 0: not yet
+	past     []reading     // of the last rateTime, the newest last
+	rate     float64       // bit/s, over that time
+	full     time.Duration // it carries what it can for so long, with forgetting
+	told     float64       // what it can carry, by the configuration; 0: not told
+	learnt   float64       // as shown while packets waited; 0: not yet
 	waits    []time.Duration
 	shown    time.Time // when there were such
 	queueing bool      // packets wait
 }
 
+// reading is a counter at a time.
+type reading struct {
+	at    time.Time
+	bytes uint64
+}
+
 const (
-	// rateTime is the time constant of rates.
-	rateTime = 400 * time.Millisecond
+	// rateTime is what rates are the mean of.
+	rateTime = 600 * time.Millisecond
 	// baseGrowth is how fast the shortest round trip is forgotten, in one
 	// second: by a tenth in two minutes.
 	baseGrowth = 0.0008
@@ -53,21 +60,35 @@ func (d *direction) capacity() float64 {
 func (l *load) count(now time.Time, w uplink.WAN, c uplink.Counters) {
 	l.down.told, l.up.told = w.RateDown, w.RateUp
 	dt := now.Sub(l.at)
-	if l.index != w.Index || c.Down < l.down.bytes || c.Up < l.up.bytes || dt > 10*time.Second {
-		l.index, l.down.rate, l.up.rate = w.Index, 0, 0
-		l.base = 0
+	if l.index != w.Index || c.Down < l.down.last() || c.Up < l.up.last() || dt > 10*time.Second {
+		l.index, l.base = w.Index, 0
+		l.down.past, l.up.past = nil, nil
 	} else if dt > 0 {
-		l.down.follow(c.Down, dt)
-		l.up.follow(c.Up, dt)
 		l.base += time.Duration(float64(l.base) * baseGrowth * dt.Seconds())
 	}
-	l.at, l.down.bytes, l.up.bytes = now, c.Down, c.Up
+	l.at = now
+	l.down.follow(now, c.Down)
+	l.up.follow(now, c.Up)
 	l.down.waits, l.up.waits = l.down.waits[:0], l.up.waits[:0]
 }
 
-func (d *direction) follow(bytes uint64, dt time.Duration) {
-	now := float64(bytes-d.bytes) * 8 / dt.Seconds()
-	d.rate += (now - d.rate) * min(1, dt.Seconds()/rateTime.Seconds())
+func (d *direction) last() uint64 {
+	if len(d.past) == 0 {
+		return 0
+	}
+	return d.past[len(d.past)-1].bytes
+}
+
+// follow makes the rate the mean since the last reading that is rateTime old.
+func (d *direction) follow(now time.Time, bytes uint64) {
+	d.past = append(d.past, reading{now, bytes})
+	for len(d.past) > 2 && now.Sub(d.past[1].at) >= rateTime {
+		d.past = slices.Delete(d.past, 0, 1)
+	}
+	d.rate = 0
+	if dt := now.Sub(d.past[0].at); dt > 0 {
+		d.rate = float64(bytes-d.past[0].bytes) * 8 / dt.Seconds()
+	}
 }
 
 // sample books what a subflow shows that carried up and down bytes since it was
@@ -92,31 +113,44 @@ func (l *load) sample(s mptcp.Subflow, up, down uint64) {
 // judge closes the round of samples.
 func (l *load) judge(now time.Time, dt time.Duration) {
 	for _, d := range []*direction{&l.down, &l.up} {
-		if len(d.waits) == 0 || l.base == 0 {
-			d.queueing = d.queueing && now.Sub(d.shown) < shownFor
-			continue
-		}
-		d.shown = now
-		slices.Sort(d.waits)
-		d.queueing = d.waits[len(d.waits)/2]-l.base >= max(queueLeast, l.base/3)
-		if !d.queueing {
-			continue
-		}
-		switch {
-		case d.rate > d.learnt:
-			d.learnt = d.rate
-		default: // the line may have become slower
-			d.learnt += (d.rate - d.learnt) * min(1, dt.Seconds()/5)
-		}
+		d.watch(now, dt, l.base)
+		d.weigh(dt)
 	}
 }
 
-// full tells whether the line can carry no more: packets wait, and it carries
-// about what it can, as far as that is known; or it carries what it was said
-// to carry.
-func (l *load) full() bool { return l.down.full() || l.up.full() }
-
-func (d *direction) full() bool {
-	c := d.capacity()
-	return d.queueing && d.rate >= 0.75*c || d.told > 0 && d.rate >= 0.97*d.told
+// watch notes whether packets wait, and learns from it what the line can carry.
+func (d *direction) watch(now time.Time, dt, base time.Duration) {
+	if len(d.waits) == 0 || base == 0 {
+		d.queueing = d.queueing && now.Sub(d.shown) < shownFor
+		return
+	}
+	d.shown = now
+	slices.Sort(d.waits)
+	d.queueing = d.waits[len(d.waits)/2]-base >= max(queueLeast, base/3)
+	switch {
+	case d.rate > d.learnt && (d.queueing || d.learnt > 0):
+		d.learnt = d.rate
+	case d.queueing: // the line may have become slower
+		d.learnt += (d.rate - d.learnt) * min(1, dt.Seconds()/5)
+	}
 }
+
+// weigh counts how long the line has carried what it can. By a rate that was
+// told the mean itself says so. By one that is learnt packets have to wait
+// besides; they do not all the time, since senders probe.
+func (d *direction) weigh(dt time.Duration) {
+	switch {
+	case d.told > 0 && d.rate >= 0.95*d.told:
+		d.full = fullFor
+	case d.queueing && d.rate >= 0.75*d.capacity():
+		d.full = min(d.full+dt, fullFor)
+	default:
+		d.full = max(0, d.full-dt/2)
+	}
+}
+
+// full tells whether the line can carry no more, and could not for a while.
+func (l *load) full() bool { return l.down.full >= fullFor || l.up.full >= fullFor }
+
+// begin forgets how full the line was.
+func (l *load) begin() { l.down.full, l.up.full = 0, 0 }

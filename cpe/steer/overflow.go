@@ -6,8 +6,8 @@ import "time"
 // is full, and changes its mind slowly.
 type spill struct {
 	more   int
-	full   time.Duration // for so long, with forgetting
-	roomy  time.Duration
+	roomy  time.Duration // for so long
+	wait   time.Duration // for how long it has to be
 	change time.Time
 }
 
@@ -16,10 +16,13 @@ const (
 	// longer than the start of a download takes to find their rate.
 	fullFor = 600 * time.Millisecond
 	// roomyFor is how long what all carry must have had room on one line less
-	// before that one is left.
-	roomyFor = 1500 * time.Millisecond
-	// roomy is the share of what the lines can carry below which they have room.
-	// Far enough from full for a load that varies around that.
+	// before that one is left, and roomyMost the same where it was needed again
+	// within soon the last time.
+	roomyFor  = 1200 * time.Millisecond
+	roomyMost = 3 * time.Second
+	soon      = 10 * time.Second
+	// roomyShare is the share of what the lines can carry below which they have
+	// room. Far enough from full for a load that varies around that.
 	roomyShare = 0.75
 )
 
@@ -32,27 +35,29 @@ func (s *spill) step(now time.Time, dt time.Duration, lines []*load) (changed bo
 	for _, l := range lines[:min(len(lines), s.more+1)] {
 		full = full && l.full()
 	}
-	if full {
-		s.full = min(s.full+dt, fullFor)
-	} else {
-		s.full = max(0, s.full-dt)
-	}
-	if s.full >= fullFor && s.more+1 < len(lines) {
-		s.more++
-		s.full, s.roomy = 0, 0
-	}
-	if s.more > 0 && fits(lines[:s.more+1], s.more) {
-		if s.roomy += dt; s.roomy >= roomyFor {
-			s.more--
-			s.full, s.roomy = 0, 0
+	switch {
+	case full && s.more+1 < len(lines):
+		if now.Sub(s.change) < soon {
+			s.wait = min(2*s.wait, roomyMost)
+		} else {
+			s.wait = roomyFor
 		}
-	} else {
+		s.more++
+	case s.more > 0 && fits(lines[:s.more+1], s.more):
+		if s.roomy += dt; s.roomy >= s.wait {
+			s.more--
+		}
+	default:
 		s.roomy = 0
 	}
-	if s.more != before {
-		s.change = now
+	if s.more == before {
+		return false
 	}
-	return s.more != before
+	s.change, s.roomy = now, 0
+	for _, l := range lines {
+		l.begin()
+	}
+	return true
 }
 
 // fits tells whether what all lines carry would leave the first n of them with

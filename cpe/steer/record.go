@@ -41,12 +41,14 @@ type leg struct {
 	pause     time.Duration
 	drain     time.Time // it is not wanted any more since
 	up, down  uint64    // bytes carried when last looked at
+	carried   time.Time // when these last grew
 }
 
 const (
-	// drainFor is how long a subflow that is not wanted stays as a backup, so
-	// that what is under way on it arrives.
-	drainFor = 700 * time.Millisecond
+	// A subflow that is not wanted stays as a backup until nothing has come for
+	// a while, so that what is under way on it arrives, but not for ever.
+	drainQuiet = 150 * time.Millisecond // and two round trips
+	drainMost  = 1500 * time.Millisecond
 
 	retryFirst = 500 * time.Millisecond
 	retryMost  = 30 * time.Second
@@ -121,7 +123,7 @@ func (m *mover) move(r *record, subflows []mptcp.Subflow, wans []uplink.WAN, use
 				m.tell(r, s, true)
 				l.drain = m.now
 			}
-			if m.now.Sub(l.drain) < drainFor {
+			if !l.drained(m.now, s) {
 				unrest = true
 				continue
 			}
@@ -130,6 +132,18 @@ func (m *mover) move(r *record, subflows []mptcp.Subflow, wans []uplink.WAN, use
 		delete(r.legs, a)
 	}
 	return unrest
+}
+
+// drained tells whether nothing is under way on a subflow that is not wanted.
+func (l *leg) drained(now time.Time, s mptcp.Subflow) bool {
+	if now.Sub(l.drain) >= drainMost {
+		return true
+	}
+	last := l.drain
+	if l.carried.After(last) {
+		last = l.carried
+	}
+	return s.Unacked == 0 && now.Sub(last) >= drainQuiet+2*s.RTT
 }
 
 // tell makes a subflow a backup or not, here and at the peer.

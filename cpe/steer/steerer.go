@@ -130,10 +130,10 @@ func (s *Steerer) step(now time.Time) time.Duration {
 	}
 	looks := make([][]mptcp.Subflow, len(due))
 	for i, r := range due {
-		looks[i] = s.look(r)
+		looks[i] = s.look(r, now)
 	}
 	if overflows && s.judge(now, dt) {
-		due, looks = s.all(open)
+		due, looks = s.all(open, now)
 	}
 	m := &mover{pm: s.PM, ids: s.id, now: now, announce: s.announce}
 	for i, r := range due {
@@ -179,7 +179,7 @@ func (r *record) follow(now time.Time) (moves bool) {
 }
 
 // look asks a flow's subflows, and lets them tell of their lines.
-func (s *Steerer) look(r *record) []mptcp.Subflow {
+func (s *Steerer) look(r *record, now time.Time) []mptcp.Subflow {
 	if r.token == 0 {
 		info, err := mptcp.Inspect(r.flow.Upstream())
 		if err != nil || info.Fallback {
@@ -198,17 +198,19 @@ func (s *Steerer) look(r *record) []mptcp.Subflow {
 		}
 		l := r.legOf(f.Local.Addr())
 		s.load(name).sample(f, f.BytesAcked-min(l.up, f.BytesAcked), f.BytesReceived-min(l.down, f.BytesReceived))
-		l.up, l.down = f.BytesAcked, f.BytesReceived
+		if l.up != f.BytesAcked || l.down != f.BytesReceived {
+			l.up, l.down, l.carried = f.BytesAcked, f.BytesReceived, now
+		}
 	}
 	return subflows
 }
 
 // all looks at every flow.
-func (s *Steerer) all(open []*flows.Flow) (due []*record, looks [][]mptcp.Subflow) {
+func (s *Steerer) all(open []*flows.Flow, now time.Time) (due []*record, looks [][]mptcp.Subflow) {
 	for _, f := range open {
 		if r := s.records[f.ID]; r != nil {
 			due = append(due, r)
-			looks = append(looks, s.look(r))
+			looks = append(looks, s.look(r, now))
 		}
 	}
 	return due, looks

@@ -3,7 +3,9 @@ package e2e
 import (
 	"context"
 	"io"
+	"net"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -63,6 +65,24 @@ func endless(t *testing.T, h *house.House) func() int64 {
 		t.Fatal(err)
 	}
 	return follow(t, c)
+}
+
+// follow reads from c until the end of the test and returns what came so far.
+func follow(t *testing.T, c net.Conn) func() int64 {
+	t.Helper()
+	t.Cleanup(func() { c.Close() })
+	var total atomic.Int64
+	go func() {
+		buf := make([]byte, 64<<10)
+		for {
+			n, err := c.Read(buf)
+			total.Add(int64(n))
+			if err != nil {
+				return
+			}
+		}
+	}()
+	return total.Load
 }
 
 // TestFailoverMode: the standby carries nothing while the preferred line works.

@@ -50,7 +50,7 @@ const (
 func (t *Tuner[F]) Run(ctx context.Context) error {
 	next := time.NewTimer(rarely)
 	defer next.Stop()
-	sent := make(map[F]int64)
+	seen := make(map[F]state)
 	for {
 		select {
 		case <-ctx.Done():
@@ -58,12 +58,12 @@ func (t *Tuner[F]) Run(ctx context.Context) error {
 		case <-next.C:
 		}
 		var busy bool
-		sent, busy = t.look(sent)
+		seen, busy = t.look(seen, time.Now())
 		switch {
 		case busy:
 			next.Reset(every)
 			continue
-		case len(sent) == 0:
+		case len(seen) == 0:
 			select {
 			case <-ctx.Done():
 				return nil
@@ -74,31 +74,78 @@ func (t *Tuner[F]) Run(ctx context.Context) error {
 	}
 }
 
-// look tunes the busy ones. It returns what all flows have sent by now, and
+// state is what was last seen of a flow.
+type state struct {
+	sent   int64
+	live   int       // subflows
+	begun  time.Time // the flow was first seen to send much
+	joined time.Time // a subflow came to those that had found their rate
+	size   int       // of the buffer; 0: the kernel's
+}
+
+// settle is how long a subflow takes to find its rate. Until then that is no
+// measure where others have theirs: a buffer for it would keep it slow, and
+// the others with it. A young connection has a small buffer all the same: what
+// it holds too much would be felt for seconds.
+const settle = time.Second
+
+// look tunes the busy ones. It returns what is known of all flows by now, and
 // whether any was busy.
-func (t *Tuner[F]) look(before map[F]int64) (now map[F]int64, busy bool) {
+func (t *Tuner[F]) look(before map[F]state, at time.Time) (now map[F]state, busy bool) {
 	flows := t.Flows()
 	if len(flows) == 0 && len(before) == 0 {
 		return before, false
 	}
-	now = make(map[F]int64, len(flows))
+	now = make(map[F]state, len(flows))
 	for _, f := range flows {
+		s := before[f]
 		n := t.Sent(f.Bytes())
-		now[f] = n
-		if n-before[f] < much {
-			continue
+		much := n-s.sent >= much
+		if s.sent = n; much {
+			busy = true
+			t.tune(&s, t.Leg(f), at)
 		}
-		busy = true
-		leg := t.Leg(f)
-		subflows, err := mptcp.Subflows(leg)
-		if err != nil {
-			continue // plain TCP, or ended this moment
-		}
-		if size := Size(subflows, t.Overhead); size != 0 {
-			if err := mptcp.SetSendBuffer(leg, size); errors.Is(err, unix.EPERM) {
-				t.warn.Do(func() { t.Warn(err) })
-			}
-		}
+		now[f] = s
 	}
 	return now, busy
+}
+
+// tune sizes the buffer of one flow.
+func (t *Tuner[F]) tune(s *state, leg syscall.Conn, now time.Time) {
+	subflows, err := mptcp.Subflows(leg)
+	if err != nil {
+		return // plain TCP, or ended this moment
+	}
+	if s.begun.IsZero() {
+		s.begun = now
+	}
+	live := established(subflows)
+	if live > s.live && now.Sub(s.begun) > settle {
+		s.joined = now
+	}
+	s.live = live
+	size := Size(subflows, t.Overhead)
+	if now.Sub(s.joined) < settle {
+		if s.size == 0 {
+			return
+		}
+		size = max(size, s.size)
+	}
+	if size == 0 || size == s.size {
+		return
+	}
+	if err := mptcp.SetSendBuffer(leg, size); err == nil {
+		s.size = size
+	} else if errors.Is(err, unix.EPERM) {
+		t.warn.Do(func() { t.Warn(err) })
+	}
+}
+
+func established(subflows []mptcp.Subflow) (n int) {
+	for _, s := range subflows {
+		if s.State == mptcp.StateEstablished {
+			n++
+		}
+	}
+	return n
 }
