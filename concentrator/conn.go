@@ -99,7 +99,8 @@ func (s *server) handle(ctx context.Context, cpe *net.TCPConn, entered *pendingC
 	// 3 connect
 	account := s.ledger.Account(client.name)
 	early, later := r.Early(), []byte(nil)
-	x := s.exchanges.begin(proof, len(early))
+	said := len(early)
+	x := s.exchanges.begin(proof, said)
 	defer s.exchanges.end(x)
 	if inSYN, err := mptcp.SynDataAcked(cpe); parked || err != nil || !inSYN {
 		// The CPE sends a request again when its connection ends without an
@@ -137,8 +138,9 @@ func (s *server) handle(ctx context.Context, cpe *net.TCPConn, entered *pendingC
 	_ = cpe.SetKeepAliveConfig(keepAlive)
 	flow, err := s.engine.Start(cpe, server, relay.Options{
 		Up: client.limits.Up(), Down: client.limits.Down(), Tag: client,
+		Before: relay.Moved{Up: said, Down: moved},
 		Done: func(_ *relay.Flow, res relay.Result) {
-			account.Close(res.Up, res.Down+int64(moved)) // 6 account
+			account.Close(res.Up, res.Down) // 6 account
 			ended()
 		},
 	})

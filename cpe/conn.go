@@ -269,7 +269,7 @@ func (p *proxy) answer(ctx context.Context, c *concentrator, f *flow, up *net.TC
 	if f.lan == nil {
 		f.outcome = outcome{opened: &opened{up: up, rest: slices.Clone(rest), begin: func(lan *net.TCPConn) error {
 			f.lan = lan
-			return p.join(c, f, up, attempt, isMPTCP)
+			return p.join(c, f, up, attempt, isMPTCP, len(rest))
 		}}}
 		return up, nil
 	}
@@ -277,7 +277,7 @@ func (p *proxy) answer(ctx context.Context, c *concentrator, f *flow, up *net.TC
 		return up, serverError{error: err} // the LAN host is gone
 	}
 	// 6 relay
-	return up, p.join(c, f, up, attempt, isMPTCP)
+	return up, p.join(c, f, up, attempt, isMPTCP, len(rest))
 }
 
 // retry asks for the same request on a new connection, signed anew.
@@ -310,8 +310,9 @@ func verdict(c *concentrator, a handshake.Answer) error {
 	return a.Err()
 }
 
-// join hands both connections to the relay; step 7 follows when it is done.
-func (p *proxy) join(c *concentrator, f *flow, up *net.TCPConn, attempt *upstream.Attempt, isMPTCP bool) error {
+// join hands both connections to the relay; step 7 follows when it is done. Down
+// is how many bytes came with the answer.
+func (p *proxy) join(c *concentrator, f *flow, up *net.TCPConn, attempt *upstream.Attempt, isMPTCP bool, down int) error {
 	p.counters.relayed.Add(1)
 	if isMPTCP {
 		p.counters.mptcp.Add(1)
@@ -322,7 +323,8 @@ func (p *proxy) join(c *concentrator, f *flow, up *net.TCPConn, attempt *upstrea
 		Host: f.src, Destination: f.dst, Started: f.started, Mode: f.mode.String(), Steering: f.mode,
 		Concentrator: c.Name, Line: attempt.Line.Name,
 	}
-	return p.carry(listed, f.lan, up, func(ended *relay.Flow, r relay.Result) {
+	options := relay.Options{Before: relay.Moved{Up: len(f.first.Bytes()), Down: down}}
+	return p.carry(listed, f.lan, up, options, func(ended *relay.Flow, r relay.Result) {
 		host.Close(r.Up, r.Down)
 		c.FlowEnded(attempt, r.Down)
 		p.bookLines(ended.Server(), attempt, r)
@@ -331,12 +333,13 @@ func (p *proxy) join(c *concentrator, f *flow, up *net.TCPConn, attempt *upstrea
 }
 
 // carry lists the flow while the relay has it.
-func (p *proxy) carry(listed *flows.Flow, lan, up *net.TCPConn, done func(*relay.Flow, relay.Result)) error {
+func (p *proxy) carry(listed *flows.Flow, lan, up *net.TCPConn, o relay.Options, done func(*relay.Flow, relay.Result)) error {
 	p.flows.Add(listed)
-	running, err := p.engine.Start(lan, up, relay.Options{Done: func(ended *relay.Flow, r relay.Result) {
+	o.Done = func(ended *relay.Flow, r relay.Result) {
 		p.flows.Remove(listed)
 		done(ended, r)
-	}})
+	}
+	running, err := p.engine.Start(lan, up, o)
 	if err != nil {
 		p.flows.Remove(listed)
 		return err

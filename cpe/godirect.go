@@ -57,5 +57,6 @@ func (p *proxy) joinDirect(f *flow, server *net.TCPConn) error {
 	account := p.ledger.Account("direct")
 	account.Open()
 	listed := &flows.Flow{Host: f.src, Destination: f.dst, Started: f.started, Mode: flows.Direct}
-	return p.carry(listed, f.lan, server, func(_ *relay.Flow, r relay.Result) { account.Close(r.Up, r.Down) })
+	options := relay.Options{Before: relay.Moved{Up: len(f.first.Bytes())}}
+	return p.carry(listed, f.lan, server, options, func(_ *relay.Flow, r relay.Result) { account.Close(r.Up, r.Down) })
 }

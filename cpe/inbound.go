@@ -55,7 +55,7 @@ func (p *proxy) inbound(c *concentrator, in *upstream.Inbound) {
 		Host: to, Destination: in.Remote, Started: started, Inbound: true,
 		Mode: in.Attempt.Mode.String(), Steering: in.Attempt.Mode, Concentrator: c.Name, Line: in.Attempt.Line.Name,
 	}
-	err = p.carry(listed, lan, up, func(ended *relay.Flow, r relay.Result) {
+	err = p.carry(listed, lan, up, relay.Options{}, func(ended *relay.Flow, r relay.Result) {
 		host.Close(r.Up, r.Down)
 		p.bookLines(ended.Server(), in.Attempt, r)
 	})

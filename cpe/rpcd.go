@@ -26,8 +26,8 @@ import (
 
 // rpcArgs holds the arguments of all methods.
 type rpcArgs struct {
-	Max  int    `json:"max"`  // flows: how many at most
-	Line string `json:"line"` // join: the pairing line
+	Flows int    `json:"flows"` // status: how many connections at most; 0: none
+	Line  string `json:"line"`  // join: the pairing line
 }
 
 // rpcFault is the answer of a method that failed. It is an answer, not an exit
@@ -40,8 +40,7 @@ type rpcFault struct {
 
 // rpcMethods are the signatures that rpcd checks arguments against.
 var rpcMethods = map[string]map[string]any{
-	"status":   {},
-	"flows":    {"max": 0},
+	"status":   {"flows": 0},
 	"schema":   {},
 	"validate": {},
 	"progress": {},
@@ -117,9 +116,10 @@ func (o options) rpc(method string, stdin io.Reader) (any, error) {
 	}
 	switch method {
 	case "status":
+		if args.Flows > 0 {
+			return o.handOn("status", shown, strconv.Itoa(args.Flows))
+		}
 		return o.handOn("status")
-	case "flows":
-		return o.handOn("flows", shown, strconv.Itoa(args.Max))
 	case "schema":
 		return map[string]any{"version": version, "sections": config.Describe()}, nil
 	case "validate":
@@ -137,9 +137,20 @@ func (o options) rpc(method string, stdin io.Reader) (any, error) {
 	return o.progress()
 }
 
-// handOn asks the daemon and hands its answer on as it is, if it is JSON.
+// handOn asks the daemon and hands its answer on as it is, if it is JSON. The
+// configuration is read only where nobody answers on the usual socket: a page
+// that is open asks every few seconds.
 func (o options) handOn(request ...string) (any, error) {
-	answer, err := control.Call(o.control(), request...)
+	path := o.controlPath
+	if path == "" {
+		path = config.Default().Control
+	}
+	answer, err := control.Call(path, request...)
+	if errors.Is(err, control.ErrNotRunning) {
+		if other := o.control(); other != path {
+			answer, err = control.Call(other, request...)
+		}
+	}
 	if err == nil && !smalljson.Valid(answer) {
 		err = errors.New("the daemon answers something else than expected: is its version another one?")
 	}

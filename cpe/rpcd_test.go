@@ -59,7 +59,7 @@ func TestRPCMethodsAreThoseOfTheACL(t *testing.T) {
 
 func TestRPCWithoutDaemon(t *testing.T) {
 	dir := t.TempDir()
-	for _, method := range []string{"status", "flows"} {
+	for _, method := range []string{"status"} {
 		if got := callRPC(t, dir, method, "{}"); got["kind"] != "not-running" {
 			t.Errorf("%s: %v, want kind not-running", method, got)
 		}

@@ -152,13 +152,13 @@ type cpe struct {
 // handlers are what the control socket answers.
 func (d *cpe) handlers() map[string]control.Handler {
 	return map[string]control.Handler{
-		"status": func([]string) (any, error) { return d.status(), nil },
-		"flows":  d.listed,
+		"status": d.reported,
+		"flows":  func([]string) (any, error) { return d.flowList(), nil },
 		"reload": func([]string) (any, error) {
 			if err := d.reload(); err != nil {
 				return nil, fmt.Errorf("reload refused, the configuration in force stays: %w", err)
 			}
-			return d.status(), nil
+			return d.status(nil), nil
 		},
 	}
 }

@@ -1,42 +1,38 @@
 package main
 
 import (
+	"fmt"
+	"net/netip"
 	"slices"
 	"sort"
 	"strconv"
 	"time"
 
 	"github.com/tandem-mptcp/tandem/cpe/flows"
+	"github.com/tandem-mptcp/tandem/shared/mptcp"
 )
 
-// shown asks for the flows as the LuCI page shows them: "flows shown 200". The
-// page asks every few seconds, so that what it does not show is not gathered:
-// the whole list is three times as long, and takes the router three times as
-// much. rpcd besides hands on messages of at most 1 MiB.
+// shown asks for the state and the flows as the LuCI page shows them, in one
+// answer: "status shown 200". The page asks every few seconds, so that what it
+// does not show is not gathered, and each flow's subflows are read once.
 const shown = "shown"
 
-// shownList is the answer.
+// shownReport is the answer.
+type shownReport struct {
+	report
+	Shown shownList `json:"shown"`
+}
+
+// shownList is a text and not an array of objects, because rpcd, ubus and
+// uhttpd turn each value of an answer into their own form: for 200 flows that
+// takes as long as all the rest. rpcd besides hands on messages of at most 1 MiB.
 type shownList struct {
-	Total int         `json:"total"`
-	Flows []shownFlow `json:"flows"` // those that carried most, the biggest first
-}
-
-type shownFlow struct {
-	ID          uint64      `json:"id"`
-	Host        string      `json:"host"`
-	Destination string      `json:"destination"`
-	Age         int64       `json:"age"` // seconds
-	Mode        string      `json:"mode"`
-	MPTCP       bool        `json:"mptcp"`
-	Up          int64       `json:"up"`
-	Down        int64       `json:"down"`
-	WANs        []shownLine `json:"wans"`
-}
-
-type shownLine struct {
-	Name string `json:"name"`
-	Up   uint64 `json:"up"`
-	Down uint64 `json:"down"`
+	Total int `json:"total"`
+	// Flows has those that carried most, the biggest first: a line for each, with
+	// id, LAN host's address, destination, age in seconds, mode, "mptcp" or "tcp",
+	// bytes up and down, then name, bytes up and down of each access line; all
+	// with tabs between.
+	Flows string `json:"flows"`
 }
 
 // Flows in one answer, if the page does not say and at most.
@@ -45,33 +41,96 @@ const (
 	maxShown  = 1000
 )
 
-// listed answers the request "flows".
-func (d *cpe) listed(args []string) (any, error) {
-	if len(args) == 2 && args[0] == shown {
-		limit, err := strconv.Atoi(args[1])
-		return d.shownFlows(limit, time.Now()), err
+// reported answers the request "status".
+func (d *cpe) reported(args []string) (any, error) {
+	if len(args) == 0 || args[0] != shown {
+		return d.status(nil), nil
 	}
-	return d.flowList(), nil
+	if len(args) != 2 {
+		return nil, fmt.Errorf("status %s takes one number", shown)
+	}
+	limit, err := strconv.Atoi(args[1])
+	if err != nil {
+		return nil, err
+	}
+	l := newShowing(d.proxy.flows.List(), limit, d.proxy.lines.LineOf, time.Now())
+	r := d.status(l.look)
+	return shownReport{r, l.list()}, nil
 }
 
-func (d *cpe) shownFlows(limit int, now time.Time) shownList {
-	open := d.proxy.flows.List()
-	l := shownList{Total: len(open), Flows: []shownFlow{}}
-	for _, f := range biggest(open, limit) {
-		r := shownFlow{
-			ID: f.ID, Host: f.Host.String(), Destination: f.Destination.String(), Age: int64(now.Sub(f.Started).Seconds()),
-			Mode: f.Mode, WANs: []shownLine{},
-		}
-		r.Up, r.Down = f.Bytes()
-		subflows, err := f.Subflows()
-		r.MPTCP = err == nil
-		for _, s := range subflows {
-			wan, _ := d.proxy.lines.LineOf(s.Local.Addr())
-			r.add(wan, s.BytesAcked, s.BytesReceived)
-		}
-		l.Flows = append(l.Flows, r)
+// showing gathers the list while the survey goes through the flows.
+type showing struct {
+	total  int
+	flows  []*flows.Flow
+	rows   map[*flows.Flow][]byte
+	lineOf func(netip.Addr) (string, bool)
+	now    time.Time
+	lines  []shownLine // of the flow that is looked at
+}
+
+// shownLine is what a flow carried over one access line.
+type shownLine struct {
+	name     string
+	up, down uint64
+}
+
+func newShowing(open []*flows.Flow, limit int, lineOf func(netip.Addr) (string, bool), now time.Time) *showing {
+	s := &showing{total: len(open), flows: biggest(open, limit), lineOf: lineOf, now: now}
+	s.rows = make(map[*flows.Flow][]byte, len(s.flows))
+	for _, f := range s.flows {
+		s.rows[f] = nil
 	}
-	return l
+	return s
+}
+
+// look takes a flow and its subflows, which are nil where it is not MPTCP.
+func (s *showing) look(f *flows.Flow, subflows []mptcp.Subflow) {
+	if _, wanted := s.rows[f]; !wanted {
+		return
+	}
+	s.lines = s.lines[:0]
+	for i := range subflows {
+		name, _ := s.lineOf(subflows[i].Local.Addr())
+		s.add(name, subflows[i].BytesAcked, subflows[i].BytesReceived)
+	}
+	s.rows[f] = s.row(f, subflows != nil)
+}
+
+func (s *showing) add(line string, up, down uint64) {
+	i := slices.IndexFunc(s.lines, func(l shownLine) bool { return l.name == line })
+	if i < 0 {
+		i = len(s.lines)
+		s.lines = append(s.lines, shownLine{name: line})
+	}
+	s.lines[i].up += up
+	s.lines[i].down += down
+}
+
+func (s *showing) row(f *flows.Flow, isMPTCP bool) []byte {
+	b := make([]byte, 0, 128)
+	b = strconv.AppendUint(b, f.ID, 10)
+	b = f.Host.Addr().AppendTo(append(b, '\t'))
+	b = f.Destination.AppendTo(append(b, '\t'))
+	b = strconv.AppendInt(append(b, '\t'), int64(s.now.Sub(f.Started).Seconds()), 10)
+	b = append(append(b, '\t'), f.Mode...)
+	b = append(append(b, '\t'), map[bool]string{true: "mptcp", false: "tcp"}[isMPTCP]...)
+	up, down := f.Bytes()
+	b = strconv.AppendInt(append(b, '\t'), up, 10)
+	b = strconv.AppendInt(append(b, '\t'), down, 10)
+	for _, l := range s.lines {
+		b = append(append(b, '\t'), l.name...)
+		b = strconv.AppendUint(append(b, '\t'), l.up, 10)
+		b = strconv.AppendUint(append(b, '\t'), l.down, 10)
+	}
+	return append(b, '\n')
+}
+
+func (s *showing) list() shownList {
+	text := make([]byte, 0, 100*len(s.flows))
+	for _, f := range s.flows {
+		text = append(text, s.rows[f]...)
+	}
+	return shownList{Total: s.total, Flows: string(text)}
 }
 
 // biggest returns the flows that carried most, the biggest first.
@@ -79,22 +138,19 @@ func biggest(open []*flows.Flow, limit int) []*flows.Flow {
 	if limit <= 0 {
 		limit = showFlows
 	}
-	size := make(map[*flows.Flow]int64, len(open))
-	for _, f := range open {
+	type sized struct {
+		flow  *flows.Flow
+		bytes int64
+	}
+	all := make([]sized, len(open))
+	for i, f := range open {
 		up, down := f.Bytes()
-		size[f] = up + down
+		all[i] = sized{f, up + down}
 	}
-	sort.SliceStable(open, func(i, j int) bool { return size[open[i]] > size[open[j]] })
-	return open[:min(limit, maxShown, len(open))]
-}
-
-// add counts a subflow's bytes for its line.
-func (f *shownFlow) add(line string, up, down uint64) {
-	i := slices.IndexFunc(f.WANs, func(l shownLine) bool { return l.Name == line })
-	if i < 0 {
-		i = len(f.WANs)
-		f.WANs = append(f.WANs, shownLine{Name: line})
+	sort.SliceStable(all, func(i, j int) bool { return all[i].bytes > all[j].bytes })
+	first := make([]*flows.Flow, min(limit, maxShown, len(all)))
+	for i := range first {
+		first[i] = all[i].flow
 	}
-	f.WANs[i].Up += up
-	f.WANs[i].Down += down
+	return first
 }

@@ -7,12 +7,14 @@ import (
 	"time"
 
 	"github.com/tandem-mptcp/tandem/cpe/config"
+	"github.com/tandem-mptcp/tandem/cpe/flows"
 	"github.com/tandem-mptcp/tandem/cpe/steer"
 	"github.com/tandem-mptcp/tandem/cpe/uplink"
 	"github.com/tandem-mptcp/tandem/cpe/upstream"
 	"github.com/tandem-mptcp/tandem/shared/account"
 	"github.com/tandem-mptcp/tandem/shared/columns"
 	"github.com/tandem-mptcp/tandem/shared/control"
+	"github.com/tandem-mptcp/tandem/shared/mptcp"
 )
 
 // report is what status shows; its JSON is for programs and keeps its names.
@@ -98,7 +100,8 @@ type flowsReport struct {
 	Refused  int64 `json:"refused"`
 }
 
-func (d *cpe) status() report {
+// status gathers the report. Each is survey's.
+func (d *cpe) status(each func(*flows.Flow, []mptcp.Subflow)) report {
 	c := &d.proxy.counters
 	r := report{
 		Version: version, PID: os.Getpid(), Mode: d.proxy.settings.Load().config.Mode.String(),
@@ -129,7 +132,7 @@ func (d *cpe) status() report {
 		}
 		r.Concentrators = append(r.Concentrators, cr)
 	}
-	r.WANs = d.proxy.wanReports()
+	r.WANs = d.proxy.wanReports(each)
 	if words := besideMwan3(d.proxy.settings.Load().facts.Mwan3); words != "" {
 		r.Warnings = append(r.Warnings, words)
 	}
@@ -137,9 +140,9 @@ func (d *cpe) status() report {
 }
 
 // wanReports tells of each line, in the order of the configuration.
-func (p *proxy) wanReports() []wanReport {
+func (p *proxy) wanReports(each func(*flows.Flow, []mptcp.Subflow)) []wanReport {
 	reports := []wanReport{}
-	seen := p.survey()
+	seen := p.survey(each)
 	wans := p.lines.Sample()
 	use := steer.Words(p.settings.Load().config.Mode, wans, p.steerer.More())
 	for i, w := range wans {

@@ -4,6 +4,7 @@ import (
 	"sort"
 	"time"
 
+	"github.com/tandem-mptcp/tandem/cpe/flows"
 	"github.com/tandem-mptcp/tandem/shared/mptcp"
 )
 
@@ -14,21 +15,23 @@ type lineSurvey struct {
 	sent, retransmitted uint64
 }
 
-// survey asks every flow's subflows.
-func (p *proxy) survey() map[string]*lineSurvey {
+// survey asks every flow's subflows. Each, if not nil, gets every flow and its
+// subflows, nil where it is plain TCP or has ended this moment.
+func (p *proxy) survey(each func(*flows.Flow, []mptcp.Subflow)) map[string]*lineSurvey {
 	seen := make(map[string]*lineSurvey)
 	for _, w := range p.lines.WANs() {
 		seen[w.Name] = new(lineSurvey)
 	}
 	for _, f := range p.flows.List() {
-		if f.Concentrator == "" {
-			continue
+		var subflows []mptcp.Subflow
+		if f.Concentrator != "" {
+			subflows, _ = f.Subflows()
 		}
-		subflows, err := f.Subflows()
-		if err != nil {
-			continue // plain TCP, or ended this moment
+		if each != nil {
+			each(f, subflows)
 		}
-		for _, s := range subflows {
+		for i := range subflows {
+			s := &subflows[i]
 			name, _ := p.lines.LineOf(s.Local.Addr())
 			if l := seen[name]; l != nil && s.State == mptcp.StateEstablished {
 				l.subflows++

@@ -28,8 +28,9 @@ class Daemon {
 
 	answer(c, request) {
 		this.asked++;
-		let answer = { status: this.status, flows: shown(this.flows, +request.split(' ')[2]) }[request.split(' ')[0]] ?? { error: 'unknown request' };
-		if (this.behave == 'old' && request == 'status')
+		const [ what, how, most ] = request.split(' ');
+		let answer = what != 'status' ? { error: 'unknown request' } : how ? { ...this.status, shown: shown(this.flows, +most) } : this.status;
+		if (this.behave == 'old')
 			answer = { version: '0.1', pid: 1, concentrators: [ { name: 'home', up: true } ], wans: [ { name: 'dsl', device: 'dsl', role: 'primary', up: true, addresses: [] } ], flows: { open: 0 } };
 		const text = this.behave == 'nonsense' ? '<html>no</html>' : this.behave == 'other' ? '{"wans": "none", "flows": 7}' : JSON.stringify(answer);
 		if (this.behave == 'slow')
@@ -48,13 +49,13 @@ class Daemon {
 	}
 }
 
-/* What the request "flows shown N" gives: the flows that carried most, without what no page shows. */
+/* What the request "status shown N" adds: the flows that carried most, a line each (cpe/shown.go). */
 function shown(all, limit) {
-	const flows = all.map(f => ({
-		id: f.id, host: f.host, destination: f.destination, age: Math.floor((Date.now() - Date.parse(f.started)) / 1000),
-		mode: f.mode, mptcp: f.mptcp, up: f.up_bytes, down: f.down_bytes, wans: f.subflows.map(s => ({ name: s.wan, up: s.up_bytes, down: s.down_bytes })),
-	}));
-	return { total: all.length, flows: flows.sort((a, b) => b.up + b.down - a.up - a.down).slice(0, limit) };
+	const size = f => f.up_bytes + f.down_bytes;
+	const row = f => [ f.id, f.host.replace(/^\[?(.*?)\]?:\d+$/, '$1'), f.destination, Math.floor((Date.now() - Date.parse(f.started)) / 1000),
+		f.mode, f.mptcp ? 'mptcp' : 'tcp', f.up_bytes, f.down_bytes, ...f.subflows.flatMap(s => [ s.wan, s.up_bytes, s.down_bytes ]) ];
+	const first = [ ...all ].sort((a, b) => size(b) - size(a)).slice(0, limit);
+	return { total: all.length, flows: first.map(f => row(f).join('\t') + '\n').join('') };
 }
 
 /* What "tandem-cpe status --json" prints in a house with three lines. */

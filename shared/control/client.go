@@ -1,6 +1,7 @@
 package control
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"io"
@@ -35,8 +36,8 @@ func Call(path string, words ...string) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	var f failure
-	if smalljson.Unmarshal(answer, &f) == nil && f.Error != "" {
+	var f failure // which has this member alone: long answers are not read for it
+	if bytes.HasPrefix(answer, []byte(`{"error":`)) && smalljson.Unmarshal(answer, &f) == nil && f.Error != "" {
 		return nil, errors.New(f.Error)
 	}
 	return answer, nil

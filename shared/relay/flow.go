@@ -21,11 +21,16 @@ type Flow struct {
 type Options struct {
 	Up, Down Pacer // from client to server, from server to client; may be nil
 	Tag      any   // the caller's own, for [Flow.Tag]
+	// Before is what the caller has moved itself; it counts as moved.
+	Before Moved
 	// Done runs once when the flow has ended, while the sockets are still open,
 	// so that their counters can be read. It must not block: other flows wait
 	// for it.
 	Done func(*Flow, Result)
 }
+
+// Moved is a number of payload bytes.
+type Moved struct{ Up, Down int }
 
 // Pacer limits the rate of one direction, maybe of several flows together. It
 // must be safe for use by all of them at a time.
@@ -57,6 +62,8 @@ func (e *Engine) Start(client, server *net.TCPConn, o Options) (*Flow, error) {
 	f := &Flow{loop: l, o: o}
 	f.up = pump{flow: f, src: &f.client, dst: &f.server, pacer: o.Up}
 	f.down = pump{flow: f, src: &f.server, dst: &f.client, pacer: o.Down}
+	f.up.bytes.Store(int64(o.Before.Up))
+	f.down.bytes.Store(int64(o.Before.Down))
 	if err := f.client.take(f, client); err != nil {
 		return nil, err
 	}

@@ -29,8 +29,12 @@ func Unmarshal(text []byte, to any) error {
 
 // Valid says whether text is one JSON value.
 func Valid(text []byte) bool {
-	var anything any
-	return Unmarshal(text, &anything) == nil
+	r := reader{in: text}
+	if r.value(reflect.Value{}, 0) != nil {
+		return false
+	}
+	r.peek()
+	return r.pos == len(r.in)
 }
 
 var (

@@ -15,7 +15,7 @@ const maxDepth = 100
 
 // Marshal returns v on one line.
 func Marshal(v any) ([]byte, error) {
-	w := writer{}
+	w := writer{fields: map[reflect.Type][]field{}}
 	if err := w.value(reflect.ValueOf(v), 0); err != nil {
 		return nil, err
 	}
@@ -25,7 +25,7 @@ func Marshal(v any) ([]byte, error) {
 // MarshalIndent returns v as people read it, two spaces a level, without a
 // newline at the end.
 func MarshalIndent(v any) ([]byte, error) {
-	w := writer{indent: true}
+	w := writer{fields: map[reflect.Type][]field{}, indent: true}
 	if err := w.value(reflect.ValueOf(v), 0); err != nil {
 		return nil, err
 	}
@@ -39,6 +39,7 @@ type writer struct {
 	out    []byte
 	indent bool
 	level  int // of indentation; depth counts pointers too
+	fields map[reflect.Type][]field
 }
 
 func (w *writer) value(v reflect.Value, depth int) error {
@@ -97,7 +98,7 @@ func (w *writer) value(v reflect.Value, depth int) error {
 		}
 		return w.object(v, depth)
 	case reflect.Struct:
-		return w.fields(v, depth)
+		return w.members(v, depth)
 	default:
 		return fmt.Errorf("json: cannot write %s", v.Type())
 	}
@@ -134,10 +135,15 @@ func (w *writer) object(v reflect.Value, depth int) error {
 	return nil
 }
 
-func (w *writer) fields(v reflect.Value, depth int) error {
+func (w *writer) members(v reflect.Value, depth int) error {
+	fields, known := w.fields[v.Type()]
+	if !known {
+		fields = fieldsOf(v.Type())
+		w.fields[v.Type()] = fields
+	}
 	w.open('{')
 	empty := true
-	for _, f := range fieldsOf(v.Type()) {
+	for _, f := range fields {
 		fv := v.FieldByIndex(f.index)
 		if f.omitEmpty && isEmpty(fv) {
 			continue

@@ -9,8 +9,7 @@
 
 const declare = (method, params) => rpc.declare({ object: 'luci.tandem', method, params, reject: true });
 const calls = {
-	status: declare('status'),
-	flows: declare('flows', [ 'max' ]),
+	status: declare('status', [ 'flows' ]),
 	schema: declare('schema'),
 	validate: declare('validate'),
 	join: declare('join', [ 'line' ]),
@@ -45,12 +44,24 @@ function concentrator(c) {
 	};
 }
 
-function flow(f) {
+/* A line of the list: id, host, destination, age, mode, mptcp or tcp, bytes up and down, then name, up and down of each access line. */
+function flow(line) {
+	const [ id, host, destination, age, mode, kind, up, down, ...rest ] = line.split('\t');
+	const wans = [];
+	for (let i = 0; i + 2 < rest.length; i += 3)
+		wans.push({ name: text(rest[i]), up: number(+rest[i + 1]) ?? 0, down: number(+rest[i + 2]) ?? 0 });
 	return {
-		id: number(f.id), host: text(f.host), destination: text(f.destination), age: number(f.age) ?? 0,
-		mode: text(f.mode), mptcp: f.mptcp === true, up: number(f.up) ?? 0, down: number(f.down) ?? 0,
-		wans: list(f.wans).map(w => ({ name: text(w.name), up: number(w.up) ?? 0, down: number(w.down) ?? 0 })),
+		id: number(+id), host: text(host), destination: text(destination), age: number(+age) ?? 0,
+		mode: text(mode), mptcp: kind == 'mptcp', up: number(+up) ?? 0, down: number(+down) ?? 0, wans,
 	};
+}
+
+/* Null where the daemon was not asked for them, or is too old to tell. */
+function flows(shown) {
+	if (!isObject(shown) || typeof(shown.flows) != 'string')
+		return null;
+	const list = shown.flows.split('\n').filter(line => line).map(flow);
+	return { total: number(shown.total) ?? list.length, flows: list };
 }
 
 /* What an answer becomes; null is nonsense. */
@@ -58,9 +69,8 @@ const shapes = {
 	status: a => Array.isArray(a.wans) && isObject(a.flows) ? {
 		version: text(a.version), lines: list(a.wans).map(line), concentrators: list(a.concentrators).map(concentrator),
 		open: number(a.flows.open) ?? 0, direct: number(a.flows.direct) ?? 0, accepted: number(a.flows.accepted) ?? 0,
-		mode: text(a.mode), configFault: text(a.config_error),
+		mode: text(a.mode), configFault: text(a.config_error), flows: flows(a.shown),
 	} : null,
-	flows: a => Array.isArray(a.flows) ? { total: number(a.total) ?? a.flows.length, flows: list(a.flows).map(flow) } : null,
 	schema: a => isObject(a.sections) ? a : null,
 	validate: a => typeof(a.valid) == 'boolean' ? a : null,
 	join: a => text(a.key) ? a : null,

@@ -64,10 +64,8 @@ return baseclass.extend({
 		this.lines = lines;
 
 		const flows = answer.flows;
-		for (const f of flows) {
-			const ip = f.host.replace(/^\[?(.*?)\]?:\d+$/, '$1');
-			f.hostName = this.names[ip] ?? ip;
-		}
+		for (const f of flows)
+			f.hostName = this.names[f.host] ?? f.host;
 		const sign = this.descending ? -1 : 1, by = this.by;
 		flows.sort((a, b) => sign * (typeof(a[by]) == 'number' ? a[by] - b[by] : (a[by] < b[by] ? -1 : a[by] > b[by] ? 1 : 0)));
 

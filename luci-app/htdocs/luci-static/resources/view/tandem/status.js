@@ -11,6 +11,7 @@
 'require tandem.words as words';
 
 const every = 3;      /* seconds between two looks */
+const most = 200;     /* connections in the list */
 const slow = 4000;    /* milliseconds after which the page says that it waits */
 
 const hostHints = rpc.declare({ object: 'luci-rpc', method: 'getHostHints', expect: { '': {} } });
@@ -32,13 +33,12 @@ return view.extend({
 		return Promise.all([
 			L.resolveDefault(hostHints(), {}),
 			L.resolveDefault(uci.load('tandem'), null),
-			daemon.ask('status'),
-			daemon.ask('flows', 200),
+			daemon.ask('status', most),
 			daemon.ask('validate'),
 		]);
 	},
 
-	render([ hints, config, status, flows, validity ]) {
+	render([ hints, config, status, validity ]) {
 		flowtable.setup(names(hints));
 		this.enabled = [ '1', 'on', 'true', 'yes', 'enabled' ].includes(uci.get('tandem', 'main', 'enabled'));
 		this.paired = uci.sections('tandem', 'concentrator').length > 0;
@@ -55,7 +55,7 @@ return view.extend({
 		if (validity.data && !validity.data.valid)
 			this.fault = _('The saved configuration has an error, and the one before it stays in force: %s').format(validity.data.reason);
 
-		this.update(status, flows);
+		this.update(status);
 		poll.add(() => this.look(), every);
 		document.addEventListener('visibilitychange', () => this.look());
 		return this.page;
@@ -67,8 +67,8 @@ return view.extend({
 			return this.looking;
 
 		const waiting = window.setTimeout(() => this.say('warning', _('The router is slow to answer. What is shown may be old.')), slow);
-		this.looking = Promise.all([ daemon.ask('status'), daemon.ask('flows', 200) ])
-			.then(([ status, flows ]) => this.update(status, flows))
+		this.looking = daemon.ask('status', most)
+			.then(status => this.update(status))
 			.finally(() => {
 				window.clearTimeout(waiting);
 				this.looking = null;
@@ -87,7 +87,7 @@ return view.extend({
 		]) : '');
 	},
 
-	update(status, flows) {
+	update(status) {
 		if (status.fault) {
 			path.show(this.live, false);
 			if (status.fault.kind == 'not-running' && !this.paired)
@@ -120,8 +120,8 @@ return view.extend({
 		path.update(s);
 		graph.push(Date.now() / 1000, s.lines);
 		this.totals(s);
-		if (flows.data)
-			flowtable.update(flows.data, s.lines);
+		if (s.flows)
+			flowtable.update(s.flows, s.lines);
 	},
 
 	build(s) {
