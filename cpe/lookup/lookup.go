@@ -8,7 +8,6 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
-	"net"
 	"net/netip"
 	"os"
 	"strings"
@@ -69,7 +68,7 @@ func (r Resolver) ask(servers []netip.AddrPort, host string, kind uint16) (addrs
 }
 
 func (r Resolver) askOne(server netip.AddrPort, host string, kind uint16) ([]netip.Addr, error) {
-	c, err := net.DialUDP("udp", nil, net.UDPAddrFromAddrPort(server))
+	c, err := dial(server)
 	if err != nil {
 		return nil, err
 	}

@@ -1,7 +1,7 @@
 package steer
 
 import (
-	"slices"
+	"sort"
 	"time"
 
 	"github.com/tandem-mptcp/tandem/cpe/uplink"
@@ -83,7 +83,7 @@ func (d *direction) last() uint64 {
 func (d *direction) follow(now time.Time, bytes uint64) {
 	d.past = append(d.past, reading{now, bytes})
 	for len(d.past) > 2 && now.Sub(d.past[1].at) >= rateTime {
-		d.past = slices.Delete(d.past, 0, 1)
+		d.past = append(d.past[:0], d.past[1:]...)
 	}
 	d.rate = 0
 	if dt := now.Sub(d.past[0].at); dt > 0 {
@@ -125,7 +125,7 @@ func (d *direction) watch(now time.Time, dt, base time.Duration) {
 		return
 	}
 	d.shown = now
-	slices.Sort(d.waits)
+	sort.Slice(d.waits, func(i, j int) bool { return d.waits[i] < d.waits[j] })
 	d.queueing = d.waits[len(d.waits)/2]-base >= max(queueLeast, base/3)
 	switch {
 	case d.rate > d.learnt && (d.queueing || d.learnt > 0):

@@ -3,6 +3,7 @@ package steer
 import (
 	"net/netip"
 	"slices"
+	"sort"
 
 	"github.com/tandem-mptcp/tandem/cpe/config"
 	"github.com/tandem-mptcp/tandem/cpe/uplink"
@@ -25,7 +26,7 @@ func inOrder(wans []uplink.WAN, dst netip.Addr) []int {
 			order = append(order, i)
 		}
 	}
-	slices.SortStableFunc(order, func(a, b int) int { return int(wans[a].Role) - int(wans[b].Role) })
+	sort.SliceStable(order, func(i, j int) bool { return wans[order[i]].Role < wans[order[j]].Role })
 	return order
 }
 

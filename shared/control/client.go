@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"net"
 	"os"
 	"strings"
 	"syscall"
@@ -19,8 +18,7 @@ var ErrNotRunning = errors.New("daemon is not running")
 
 // Call sends one request and returns the JSON answer.
 func Call(path string, words ...string) ([]byte, error) {
-	// Not net.Dial, which takes the whole DNS resolver along.
-	c, err := net.DialUnix("unix", nil, &net.UnixAddr{Name: path, Net: "unix"})
+	c, err := dial(path)
 	if errors.Is(err, os.ErrNotExist) || errors.Is(err, syscall.ECONNREFUSED) {
 		return nil, fmt.Errorf("%w (no answer on %q)", ErrNotRunning, path)
 	}

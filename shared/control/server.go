@@ -41,7 +41,7 @@ func (s *Server) Run(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	stop := context.AfterFunc(ctx, func() { l.Close() })
+	stop := context.AfterFunc(ctx, func() { os.Remove(s.Path); l.Close() })
 	defer stop()
 	var wg sync.WaitGroup
 	defer wg.Wait()
@@ -73,8 +73,7 @@ func listen(path string) (*net.UnixListener, error) {
 	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
 		return nil, fmt.Errorf("control socket: %w", err)
 	}
-	addr := &net.UnixAddr{Name: path, Net: "unix"}
-	if c, err := net.DialUnix("unix", nil, addr); err == nil {
+	if c, err := dial(path); err == nil {
 		c.Close()
 		return nil, fmt.Errorf("control socket %q: another daemon answers on it; stop that one or choose another path", path)
 	}
@@ -85,7 +84,7 @@ func listen(path string) (*net.UnixListener, error) {
 		os.Remove(path)
 	}
 	old := unix.Umask(0o177)
-	l, err := net.ListenUnix("unix", addr)
+	l, err := bind(path)
 	unix.Umask(old)
 	if err != nil {
 		return nil, fmt.Errorf("control socket: %w", err)
