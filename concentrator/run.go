@@ -26,6 +26,7 @@ import (
 
 // run is the daemon.
 func run(o options, stderr io.Writer) error {
+	hangups := daemon.Hangups()
 	cfg, err := config.Load(o.configFile)
 	if err != nil {
 		return err
@@ -60,7 +61,7 @@ func run(o options, stderr io.Writer) error {
 		return err
 	}
 
-	ctx, stop := daemon.Signals(context.Background(), d.reload)
+	ctx, stop := daemon.Signals(context.Background(), hangups, d.reload)
 	defer stop()
 	service.Ready()
 	log.Info("started", "version", version, "listen", cfg.Listen, "clients", len(cfg.Clients)+len(store.Clients()))

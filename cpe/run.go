@@ -29,6 +29,7 @@ import (
 // run is the daemon. Interception begins when everything behind it works, and
 // ends before anything behind it goes away.
 func run(o options, stderr io.Writer) error {
+	hangups := daemon.Hangups()
 	cfg, secrets, err := o.load()
 	if err != nil {
 		return err
@@ -86,7 +87,7 @@ func run(o options, stderr io.Writer) error {
 	}
 	d.interception = interception
 
-	ctx, stop := daemon.Signals(context.Background(), func() { _ = d.reload() })
+	ctx, stop := daemon.Signals(context.Background(), hangups, func() { _ = d.reload() })
 	defer stop()
 	log.Info("started", "version", version, "concentrators", len(cfg.Concentrators), "lines", len(cfg.WANs))
 	err = daemon.Serve(ctx,
