@@ -134,6 +134,15 @@ func (p *proxy) bookLines(up syscall.Conn, attempt *upstream.Attempt, r relay.Re
 // compares tells whether flows may choose lines by their delay.
 func (p *proxy) compares() bool { return p.settings.Load().config.Compares() }
 
+// joined tells a concentrator whether a flow got a subflow over a line.
+func (p *proxy) joined(concentrator string, line uplink.WAN, came bool) {
+	for _, c := range p.settings.Load().concentrators {
+		if c.Name == concentrator {
+			c.Joined(line, came)
+		}
+	}
+}
+
 // targets are the addresses of the concentrators, the preferred one first.
 func (p *proxy) targets() []netip.AddrPort {
 	var all []netip.AddrPort

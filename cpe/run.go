@@ -70,7 +70,7 @@ func run(o options, stderr io.Writer) error {
 	if err := lines.Restrain(p.quotas.Reached); err != nil {
 		return err
 	}
-	p.steerer = &steer.Steerer{Log: log, PM: pm, Lines: lines, Flows: &p.flows}
+	p.steerer = &steer.Steerer{Log: log, PM: pm, Lines: lines, Flows: &p.flows, Joined: p.joined}
 	p.manager = manager
 	first := p.newSettings(cfg, secrets, nil)
 	p.settings.Store(first)

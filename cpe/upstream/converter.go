@@ -32,6 +32,9 @@ type Converter struct {
 	Port uint16
 	// Mode is the one of connections made in advance, and of probes.
 	Mode config.Mode
+	// Steered is set where package steer makes the connections' subflows, not the
+	// kernel.
+	Steered bool
 	// Inbound, if set, gets the connections from outside, and Wanted are the
 	// ports of the concentrator whose connections are asked for.
 	Inbound func(*Inbound)

@@ -61,6 +61,7 @@ func (c *Converter) Warm(mode config.Mode) *Attempt {
 	}
 	a := *conn.Note.(*held).attempt
 	a.warm, a.Mode = conn, mode
+	c.Joins(conn, a.Line.Name, conn.Parked())
 	return &a
 }
 
