@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"time"
 
 	"github.com/tandem-mptcp/tandem/cpe/config"
 	"github.com/tandem-mptcp/tandem/shared/logline"
@@ -27,7 +28,18 @@ type endpoints struct {
 	before mptcp.Limits // to be restored
 	ours   []mptcp.Endpoint
 	idle   bool // there are no connections that would use them, but those of ours
+
+	dark  bool      // no line was up when last looked at
+	until time.Time // to when nothing is removed
+	again func()    // calls for another sync
 }
+
+// returnTime is how long after a time without any line the endpoints of those
+// that are still down are kept: lines that went together come back together, but
+// not in the same moment. A connection of which one direction has ended takes
+// no new subflow (net/mptcp/protocol.c, mptcp_finish_join, Linux 6.18), so it
+// lives as long as one that it has.
+const returnTime = 3 * time.Second
 
 // maxSubflows is the kernel's own bound (8 additional ones before Linux 7).
 const maxSubflows = 8
@@ -42,9 +54,9 @@ func (e *endpoints) open() error {
 	return e.pm.SetLimits(limits)
 }
 
-// sync adds what is missing and removes what is gone. When no line is up it
-// removes nothing: a connection that waits out a short break of its only path
-// survives, one whose subflow was taken away does not.
+// sync adds what is missing and removes what is gone. When no line is up, or was
+// up a moment ago, it removes nothing: a connection that waits out a short break
+// of its only path survives, one whose subflow was taken away may not.
 //
 // Lines get endpoints of the families in which a concentrator can be reached
 // only: the kernel holds no more than eight (Linux 6.18).
@@ -73,14 +85,24 @@ func (e *endpoints) sync(wans []WAN, to []config.Concentrator) error {
 		}
 		errs = append(errs, e.pm.AddEndpoint(ep))
 	}
-	if len(want) > 0 {
-		for _, p := range present {
-			if e.mine(p, wans) && !slices.ContainsFunc(want, func(w mptcp.Endpoint) bool { return w.Addr == p.Addr }) {
-				errs = append(errs, e.pm.DelEndpoint(p))
-			}
-		}
-		e.ours = want
+	now := time.Now()
+	if e.dark && len(want) > 0 {
+		e.until = now.Add(returnTime)
+		time.AfterFunc(returnTime, e.again)
 	}
+	if e.dark = len(want) == 0; e.dark {
+		return errors.Join(errs...)
+	}
+	for _, p := range present {
+		switch {
+		case !e.mine(p, wans) || slices.ContainsFunc(want, func(w mptcp.Endpoint) bool { return w.Addr == p.Addr }):
+		case now.Before(e.until):
+			want = append(want, p)
+		default:
+			errs = append(errs, e.pm.DelEndpoint(p))
+		}
+	}
+	e.ours = want
 	return errors.Join(errs...)
 }
 

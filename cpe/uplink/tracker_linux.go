@@ -43,6 +43,7 @@ type Tracker struct {
 // then there are none.
 func NewTracker(log *logline.Logger, pm PathManager, c *config.Config, kernel bool) (*Tracker, error) {
 	t := &Tracker{log: log, endpoints: &endpoints{pm: pm, log: log, idle: !kernel}, changed: make(chan struct{}, 1), suspects: make(chan string, 8), moved: make(chan struct{}, 1), dead: make(map[string]string)}
+	t.endpoints.again = t.Poke
 	if err := t.endpoints.open(); err != nil {
 		return nil, err
 	}
