@@ -32,6 +32,7 @@ commands
   restore    read them back from standard input
   client     add, list, show, set, disable, enable, rotate or remove clients; see
              tandem-concentrator client help
+  cleanup    remove rules that a crashed daemon has left (root)
   version    print the version
 
 flags
@@ -79,6 +80,7 @@ func command(args []string, stdout, stderr io.Writer) int {
 			"drain":      func() error { return drain(o, stdout) },
 			"undrain":    func() error { return undrain(o, stdout) },
 			"who":        func() error { return whoHad(o, os.Stdin, stdout) },
+			"cleanup":    cleanup,
 			"backup":     func() error { return backup(o, stdout) },
 			"restore":    func() error { return restore(o, os.Stdin, stdout) },
 		},

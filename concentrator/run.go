@@ -49,10 +49,16 @@ func run(o options, stderr io.Writer) error {
 	logWarnings(log, cfg)
 	bindings := background(s.bindings.Run)
 	defer bindings() // after the last connection has ended
+	_ = cleanup()    // of an earlier run; if we may not, that run could not either
 	if err := d.openState(cfg); err != nil {
 		return err
 	}
 	defer d.state.Close()
+	defer func() {
+		if err := s.returns.Remove(context.Background()); err != nil {
+			log.Error("rules for addresses of clients stay behind", "err", err)
+		}
+	}()
 	if err := raiseLimits(log); err != nil {
 		log.Warn("mptcp limits", "err", err)
 	}
@@ -122,6 +128,7 @@ type concentrator struct {
 	store     *clients.Folder
 	usage     *limits.Usage
 	state     *os.File // its lock is ours
+	doubts    []string // of address preservation, as logged
 	reloading sync.Mutex
 }
 

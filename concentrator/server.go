@@ -21,6 +21,7 @@ import (
 	"github.com/tandem-mptcp/tandem/concentrator/front"
 	"github.com/tandem-mptcp/tandem/concentrator/limits"
 	"github.com/tandem-mptcp/tandem/concentrator/receive"
+	"github.com/tandem-mptcp/tandem/concentrator/returnpath"
 	"github.com/tandem-mptcp/tandem/shared/account"
 	"github.com/tandem-mptcp/tandem/shared/credential"
 	"github.com/tandem-mptcp/tandem/shared/mptcp"
@@ -53,6 +54,7 @@ type server struct {
 	pending   pendingConns
 	parking   *parking
 	forwards  *forward.Listeners
+	returns   returnpath.Path
 	exchanges exchanges
 	counters  struct {
 		accepted, turnedAway, relayed, inbound, refused, malformed, failed, overload, moved atomic.Int64

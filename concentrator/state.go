@@ -17,6 +17,7 @@ import (
 	"github.com/tandem-mptcp/tandem/concentrator/config"
 	"github.com/tandem-mptcp/tandem/concentrator/connect"
 	"github.com/tandem-mptcp/tandem/concentrator/limits"
+	"github.com/tandem-mptcp/tandem/concentrator/source"
 	"github.com/tandem-mptcp/tandem/shared/credential"
 	"github.com/tandem-mptcp/tandem/shared/durable"
 )
@@ -84,10 +85,12 @@ func (d *concentrator) prepare(e *clients.Entry) {
 		identity: credential.NewIdentity(e.Key.ID, e.Key.Secret),
 		limits:   d.server.admission.Client(c.Name),
 		where:    d.server.settings.Load().where.For(c.Allow, c.Deny, c.AllowPorts),
+		source:   source.Client{Name: c.Name, Mode: c.Source, Prefixes: c.Prefixes},
 	}
 }
 
-// applyClients sets the limits of all clients, and which ports are theirs.
+// applyClients sets the limits of all clients, which ports are theirs, and gets
+// ready to dial from their addresses.
 func (d *concentrator) applyClients(all []*clients.Client) {
 	limit := make(map[string]limits.Limits, len(all))
 	for _, c := range all {
@@ -95,6 +98,7 @@ func (d *concentrator) applyClients(all []*clients.Client) {
 	}
 	d.server.admission.Apply(limit, time.Now())
 	d.server.forwards.Grant(all)
+	d.readyToPreserve(all)
 }
 
 // reloadStore reads the clients again and ends the connections of those that

@@ -158,7 +158,7 @@ func (p *proxy) request(ctx context.Context, c *concentrator, s *settings, f *fl
 		}
 	}
 	var header [256]byte
-	request, nonce, err := c.AppendConnect(header[:0], f.dst)
+	request, nonce, err := c.AppendConnect(header[:0], f.dst, f.src.Addr())
 	if err != nil {
 		return nil, nil, err
 	}
@@ -224,7 +224,7 @@ func (p *proxy) requestWarm(c *concentrator, s *settings, f *flow, attempt *upst
 		}
 	}
 	var header [256]byte
-	request, nonce, err := c.AppendConnect(header[:0], f.dst)
+	request, nonce, err := c.AppendConnect(header[:0], f.dst, f.src.Addr())
 	if err != nil {
 		attempt.Abandon()
 		return err
@@ -297,6 +297,9 @@ func verdict(c *concentrator, a handshake.Answer) error {
 		return serverError{a.Err(), true, ruleset.Unreachable}
 	case handshake.NeedsCookie:
 		c.SetCookie(a.Cookie)
+		return retry{a}
+	case handshake.NeedsOrigin:
+		c.NameHosts(true)
 		return retry{a}
 	case handshake.WrongTime:
 		return retry{a}

@@ -5,6 +5,7 @@ import (
 	"net/netip"
 	"time"
 
+	"github.com/tandem-mptcp/tandem/concentrator/source"
 	"github.com/tandem-mptcp/tandem/shared/credential"
 	"github.com/tandem-mptcp/tandem/shared/reverse"
 )
@@ -62,6 +63,10 @@ type Limits struct {
 // Connect says how servers are dialled.
 type Connect struct {
 	Sources []netip.Addr // addresses of this host to dial from; none of a family: the kernel chooses
+	// Source is what clients get that say nothing: Shared or Preserved.
+	Source source.Mode
+	// Preserve lists the CPEs whose addresses may be dialled with.
+	Preserve []netip.Prefix
 }
 
 // Advertise says where CPEs find the concentrator: addresses of it, or one
@@ -157,6 +162,7 @@ func defaults() *Config {
 			ConnectTimeout:      30 * time.Second,
 			DrainTimeout:        30 * time.Second,
 		},
+		Connect: Connect{Source: source.Shared},
 		Authorise: Authorise{
 			Cookie:         CookieNone,
 			CookieLifetime: time.Hour,

@@ -15,6 +15,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/tandem-mptcp/tandem/concentrator/source"
 	"github.com/tandem-mptcp/tandem/shared/reverse"
 )
 
@@ -75,7 +76,7 @@ func TestGood(t *testing.T) {
 				Limits: Limits{MaxConnections: 1000, MaxPending: 10, MaxPendingPerSource: 5, MaxSetups: 20, MaxNonces: 5000,
 					MaxParked: 70, MaxParkedPerClient: 7, ParkTimeout: 5 * time.Minute,
 					RequestTimeout: 750 * time.Millisecond, ConnectTimeout: 10 * time.Second},
-				Connect: Connect{Sources: addrs("203.0.113.1", "203.0.113.2", "2001:db8:f::1")},
+				Connect: Connect{Sources: addrs("203.0.113.1", "203.0.113.2", "2001:db8:f::1"), Source: source.Preserved, Preserve: prefixes("198.51.100.0/24")},
 				Authorise: Authorise{Cookie: CookieComputed, CookieLifetime: 10 * time.Minute,
 					CookieSecretFile: "/var/lib/tandem-concentrator/cookie", Strangers: StrangersError},
 				Clients: []Client{

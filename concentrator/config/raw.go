@@ -57,8 +57,10 @@ type rawLimits struct {
 }
 
 type rawConnect struct {
-	Source4 []string `toml:"source4"`
-	Source6 []string `toml:"source6"`
+	Source   *string  `toml:"source"`
+	Preserve []string `toml:"preserve"`
+	Source4  []string `toml:"source4"`
+	Source6  []string `toml:"source6"`
 }
 
 type rawAuthorise struct {

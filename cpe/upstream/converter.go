@@ -70,6 +70,7 @@ type Converter struct {
 	wakeUp chan struct{}
 	asked  chan struct{} // closed when the first check is over
 
+	origin  atomic.Bool // requests name the LAN host
 	retired atomic.Bool // Run has ended: what becomes of the converter is no news
 }
 

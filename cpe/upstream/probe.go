@@ -122,6 +122,8 @@ func (c *Converter) askOver(ctx context.Context, attempt *Attempt) error {
 		return c.silent(attempt.to, err)
 	}
 	switch answer.Kind {
+	case handshake.Accepted:
+		c.NameHosts(answer.WantsOrigin)
 	case handshake.Unproven:
 		return fmt.Errorf("%s %w", attempt.to, answer.Err())
 	case handshake.NeedsCookie:

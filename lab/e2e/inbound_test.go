@@ -17,6 +17,7 @@ import (
 	"time"
 
 	"github.com/tandem-mptcp/tandem/lab/house"
+	labnet "github.com/tandem-mptcp/tandem/lab/net"
 	"github.com/tandem-mptcp/tandem/lab/servers"
 )
 
@@ -29,7 +30,13 @@ const (
 // the rest.
 func lanServer(t *testing.T, h *house.House, address string, rest func(*net.TCPConn)) {
 	t.Helper()
-	l, err := h.Host("lan").Listen("tcp", address)
+	greeter(t, h.Host("lan"), address, rest)
+}
+
+// greeter is lanServer for any host.
+func greeter(t *testing.T, host *labnet.Host, address string, rest func(*net.TCPConn)) {
+	t.Helper()
+	l, err := host.Listen("tcp", address)
 	if err != nil {
 		t.Fatal(err)
 	}
