@@ -13,6 +13,7 @@ import (
 	"github.com/tandem-mptcp/tandem/cpe/firstbytes"
 	"github.com/tandem-mptcp/tandem/cpe/flows"
 	"github.com/tandem-mptcp/tandem/cpe/handshake"
+	"github.com/tandem-mptcp/tandem/cpe/health"
 	"github.com/tandem-mptcp/tandem/cpe/quota"
 	"github.com/tandem-mptcp/tandem/cpe/ruleset"
 	"github.com/tandem-mptcp/tandem/cpe/steer"
@@ -30,6 +31,7 @@ type proxy struct {
 	settings atomic.Pointer[settings]
 	lines    *uplink.Tracker
 	quotas   *quota.Ledger
+	budget   *health.Budget
 	flows    flows.Table
 	steerer  *steer.Steerer
 	manager  *pathManager

@@ -65,6 +65,8 @@ func run(o options, stderr io.Writer) error {
 	p := newProxy(log, lines)
 	p.quotas = quota.New(log, o.stateDir)
 	p.quotas.Configure(cfg.WANs)
+	p.budget = health.NewBudget(log, o.stateDir, p.clock())
+	defer p.budget.Close()
 	p.quotas.Now, p.quotas.Changed = p.clock(), lines.Poke
 	lines.Meter().Booked = func(w uplink.WAN, c uplink.Counters) { p.quotas.Book(w.Name, w.Device, w.Index, c.Up+c.Down) }
 	if err := lines.Restrain(p.quotas.Reached); err != nil {
@@ -92,7 +94,7 @@ func run(o options, stderr io.Writer) error {
 	log.Info("started", "version", version, "concentrators", len(cfg.Concentrators), "lines", len(cfg.WANs))
 	err = daemon.Serve(ctx,
 		daemon.Task{Name: "lines", Run: lines.Run},
-		daemon.Task{Name: "health", Run: (&health.Watch{Log: log, Lines: lines, Targets: p.targets, Mark: ruleset.MarkOwn, Started: p.engine.Started, Compares: p.compares}).Run},
+		daemon.Task{Name: "health", Run: (&health.Watch{Log: log, Lines: lines, Targets: p.targets, Mark: ruleset.MarkOwn, Budget: p.budget, Started: p.engine.Started, Compares: p.compares}).Run},
 		daemon.Task{Name: "quotas", Run: p.quotas.Run},
 		daemon.Task{Name: "orphans", Run: p.endOrphans},
 		daemon.Task{Name: "steering", Run: func(ctx context.Context) error { return manager.run(ctx, p.steerer) }},

@@ -89,6 +89,7 @@ func (p *proxy) newConcentrator(c config.Concentrator, key credential.Key, cfg *
 		signer = &credential.Signer{Identity: credential.NewIdentity(c.Key, key), Now: now()}
 	}
 	converter := upstream.NewConverter(p.log, c, signer, ruleset.MarkOwn, cfg.ConnectTimeout, p.lines.WANs)
+	converter.Affords = p.budget.Take
 	converter.Mode, converter.Steered = cfg.Mode, ready.steers
 	converter.Suspect, converter.Delay = p.lines.Suspect, p.lines.Delay
 	if err := converter.KeepWarm(ready.lowest, ready.highest, ready.probe); err != nil {

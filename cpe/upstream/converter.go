@@ -32,6 +32,9 @@ type Converter struct {
 	Port uint16
 	// Mode is the one of connections made in advance, and of probes.
 	Mode config.Mode
+	// Affords, if set, tells whether a line may be asked something of that many
+	// bytes for no flow's sake, and books it.
+	Affords func(line uplink.WAN, bytes int64) bool
 	// Steered is set where package steer makes the connections' subflows, not the
 	// kernel.
 	Steered bool
@@ -185,6 +188,17 @@ func (c *Converter) Fail(cause error, wait time.Duration) {
 // within 5 s is promised; a probe costs some 600 bytes on one line.
 const retryEvery = time.Second
 
+// retryPoor is the same over a metered line whose probes have cost what they
+// may.
+const retryPoor = time.Minute
+
+func (c *Converter) retryAfter() time.Duration {
+	if _, line, err := c.addr(c.Mode); err == nil && c.Affords != nil && !c.Affords(line, 600) {
+		return retryPoor
+	}
+	return retryEvery
+}
+
 // Asked is closed when the first check of the converter is over.
 func (c *Converter) Asked() <-chan struct{} { return c.asked }
 
@@ -213,7 +227,7 @@ func (c *Converter) Run(ctx context.Context) error {
 			select {
 			case <-ctx.Done():
 				return nil
-			case <-time.After(max(retryEvery, time.Until(c.notBefore()))):
+			case <-time.After(max(c.retryAfter(), time.Until(c.notBefore()))):
 			}
 			if !c.Usable() {
 				_ = c.Verify(ctx)

@@ -33,8 +33,9 @@ const (
 	joinTime  = 1500 * time.Millisecond
 	lookEvery = 100 * time.Millisecond
 	// askAgain is how long a line whose joins fail for another reason is left in
-	// peace. An exchange costs some 1,500 bytes.
+	// peace.
 	askAgain = 10 * time.Minute
+	askBytes = 1500 // an exchange with its handshake and end
 )
 
 // line is called with mu held.
@@ -155,6 +156,9 @@ func (c *Converter) Joined(line uplink.WAN, joined bool) {
 
 // askPass asks over a line whether MPTCP gets through.
 func (c *Converter) askPass(line uplink.WAN) {
+	if c.Affords != nil && !c.Affords(line, askBytes) {
+		return
+	}
 	t, err := c.Try(context.Background(), line, false)
 	if err != nil {
 		c.log.Debug("joins fail on a line, and it does not answer", "wan", line.Name, "err", err)
