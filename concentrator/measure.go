@@ -57,6 +57,7 @@ func (d *concentrator) metrics() []metrics.Metric {
 	all = append(all, metrics.Metric{Name: "tandem_build_info", Kind: gauge, Help: "Version of the running daemon.",
 		Values: []metrics.Value{{Labels: []metrics.Label{{Name: "version", Value: version}, {Name: "go", Value: runtime.Version()}}, Value: 1}}})
 	add("connections_open", gauge, "Connections relayed now.", float64(r.Open))
+	add("connections_earlier_open", gauge, "Connections that processes before this one still relay, after a hand-over.", float64(d.earlierOpen.Load()))
 	add("connections_pending", gauge, "Connections that have not shown yet whose they are.", float64(r.Pending))
 	add("connections_max", gauge, "Limit max_connections.", float64(limits.MaxConnections))
 	add("connections_accepted_total", counter, "Connections accepted from CPEs and strangers.", float64(r.Accepted))

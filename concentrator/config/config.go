@@ -58,6 +58,7 @@ type Limits struct {
 	RequestTimeout      time.Duration // from accept to the last byte of the Convert message
 	ConnectTimeout      time.Duration // from the dial to the server's SYN+ACK
 	DrainTimeout        time.Duration // from SIGTERM until what is still open is cut
+	HandoverTimeout     time.Duration // from a hand-over until what the old process has open is cut
 }
 
 // Connect says how servers are dialled.
@@ -161,6 +162,7 @@ func defaults() *Config {
 			RequestTimeout:      5 * time.Second,
 			ConnectTimeout:      30 * time.Second,
 			DrainTimeout:        30 * time.Second,
+			HandoverTimeout:     24 * time.Hour,
 		},
 		Connect: Connect{Source: source.Shared},
 		Authorise: Authorise{

@@ -180,6 +180,7 @@ func (p *parser) limits(l *Limits, in *rawLimits) {
 	p.count(&l.MaxParkedPerClient, "limits.max_parked_per_client", in.MaxParkedPerClient, 0, 1_000_000)
 	p.duration(&l.ParkTimeout, "limits.park_timeout", in.ParkTimeout, time.Minute, 24*time.Hour)
 	p.duration(&l.DrainTimeout, "limits.drain_timeout", in.DrainTimeout, 0, time.Hour)
+	p.duration(&l.HandoverTimeout, "limits.handover_timeout", in.HandoverTimeout, 0, 30*24*time.Hour)
 }
 
 func (p *parser) authorise(a *Authorise, in *rawAuthorise) {

@@ -54,6 +54,7 @@ type rawLimits struct {
 	MaxParkedPerClient  *int64  `toml:"max_parked_per_client"`
 	ParkTimeout         *string `toml:"park_timeout"`
 	DrainTimeout        *string `toml:"drain_timeout"`
+	HandoverTimeout     *string `toml:"handover_timeout"`
 }
 
 type rawConnect struct {

@@ -86,6 +86,7 @@ type Warm struct {
 
 // ConcentratorStatus is what the concentrator says of itself.
 type ConcentratorStatus struct {
+	PID       int   `json:"pid"`
 	Open      int   `json:"open"`
 	Pending   int   `json:"pending"`
 	Accepted  int64 `json:"accepted"`
@@ -97,7 +98,12 @@ type ConcentratorStatus struct {
 	Overload  int64 `json:"overload"`
 
 	TurnedAway int64 `json:"turned_away"`
-	Goroutines int   `json:"goroutines"`
+	// Earlier are processes that have handed over and have connections.
+	Earlier []struct {
+		PID  int `json:"pid"`
+		Open int `json:"open"`
+	} `json:"earlier"`
+	Goroutines int `json:"goroutines"`
 	Parked     struct {
 		Now int `json:"now"`
 	} `json:"parked"`
