@@ -20,7 +20,6 @@ type Blocks struct {
 	log   Log
 	now   func() time.Time
 	epoch time.Time
-	lent  []lent // since Restore
 
 	addresses byAddress[*blockPool]
 }

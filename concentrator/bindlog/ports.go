@@ -30,7 +30,6 @@ type Ports struct {
 	ports Range
 	now   func() time.Time
 	epoch time.Time
-	lent  []lent // since Restore
 
 	addresses byAddress[*lockedPool]
 }

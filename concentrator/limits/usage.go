@@ -22,9 +22,6 @@ type Usage struct {
 	Log       *slog.Logger     // what cannot be saved
 	Now       func() time.Time // nil: time.Now
 
-	// Saved is what Save wrote last, by client.
-	Saved map[string]Volume
-
 	saved []byte
 }
 
@@ -117,7 +114,7 @@ func (u *Usage) Save() error {
 	if err := d.Write(usageFile, append(text, '\n')); err != nil {
 		return fmt.Errorf("usage: %w", err)
 	}
-	u.saved, u.Saved = text, all
+	u.saved = text
 	return nil
 }
 
