@@ -44,6 +44,9 @@ type readiness struct {
 }
 
 func readinessOf(cfg *config.Config, c config.Concentrator) (r readiness) {
+	if c.OnPath {
+		return r
+	}
 	if cfg.FirstByte.Warm() {
 		r = readiness{lowest: cfg.WarmMin, highest: cfg.WarmMax, probe: cfg.FirstByte == config.FirstByteAuto}
 	}
@@ -89,13 +92,12 @@ func (p *proxy) newConcentrator(c config.Concentrator, key credential.Key, cfg *
 		signer = &credential.Signer{Identity: credential.NewIdentity(c.Key, key), Now: now()}
 	}
 	converter := upstream.NewConverter(p.log, c, signer, ruleset.MarkOwn, cfg.ConnectTimeout, p.lines.WANs)
-	converter.Affords = p.budget.Take
-	converter.Mode, converter.Steered = cfg.Mode, ready.steers
+	converter.Mode = cfg.Mode
 	converter.Suspect, converter.Delay = p.lines.Suspect, p.lines.Delay
 	if err := converter.KeepWarm(ready.lowest, ready.highest, ready.probe); err != nil {
 		p.log.Warn("no connections are made in advance", "concentrator", c.Name, "err", err)
 	}
-	if signer == nil && len(cfg.Redirects) > 0 {
+	if signer == nil && len(cfg.Redirects) > 0 && !c.OnPath {
 		p.log.Warn("no connections from outside: they need a key", "concentrator", c.Name, "hint", "tandem-cpe join")
 	}
 	var wg sync.WaitGroup

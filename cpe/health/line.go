@@ -10,8 +10,7 @@ import (
 // line is what is known of one line. The watch's mu guards it, but for rtt.
 type line struct {
 	name    string
-	wan     uplink.WAN
-	budget  *Budget // nil: it costs nothing
+	metered bool
 	present bool
 	up      bool
 
@@ -25,6 +24,8 @@ type line struct {
 
 	asking bool
 	asked  time.Time
+	tokens float64 // bytes that may be spent on a metered line
+	filled time.Time
 
 	mu  sync.Mutex
 	rtt time.Duration // of probes, smoothed; 0 while unknown
@@ -55,11 +56,17 @@ const (
 
 	// probeBytes is what a handshake and its end cost, both ways.
 	probeBytes = 320
+	// A metered line pays at most 1 MB a month, 50 kB of it at a time.
+	tokensPerSecond = 1e6 / (30 * 86400)
+	tokensMost      = 50e3
+	// tokensFirst is what a start of the daemon may cost: some starts a day
+	// stay within the month's megabyte.
+	tokensFirst = 5e3
 )
 
 // see books the counters.
 func (l *line) see(now time.Time, wan uplink.WAN, c uplink.Counters) {
-	l.wan = wan
+	l.metered = wan.Metered
 	if wan.Present != l.present || wan.Up != l.up {
 		l.present, l.up = wan.Present, wan.Up
 		l.pace, l.silent, l.asked = 0, 0, now
@@ -70,6 +77,7 @@ func (l *line) see(now time.Time, wan uplink.WAN, c uplink.Counters) {
 	fresh := l.at.IsZero() || c.DownPackets < l.packets
 	l.at, l.packets = now, c.DownPackets
 	if fresh || dt <= 0 {
+		l.fresh(now)
 		return
 	}
 	if came == 0 {
@@ -84,12 +92,19 @@ func (l *line) see(now time.Time, wan uplink.WAN, c uplink.Counters) {
 	l.pace += (float64(came)/dt.Seconds() - l.pace) * min(1, dt.Seconds()/0.3)
 }
 
+// fresh begins to count what a line may cost.
+func (l *line) fresh(now time.Time) {
+	if l.filled.IsZero() {
+		l.filled, l.tokens = now, tokensFirst
+	}
+}
+
 // busy tells whether a silence would be noticed only by looking often.
 func (l *line) busy() bool {
 	return l.present && (l.asking || l.pace >= nearlySteady)
 }
 
-// due tells whether the line has to be asked now, and spends what that costs. others is when something last
+// due tells whether the line has to be asked now. others is when something last
 // came in over another line; compared says that delays are compared.
 func (l *line) due(now, others time.Time, compared bool) bool {
 	switch {
@@ -104,20 +119,29 @@ func (l *line) due(now, others time.Time, compared bool) bool {
 	case l.pace >= steady && l.silent >= quiet && (others.Sub(l.moving) >= quiet || l.alone >= unheard):
 		// Not so when all traffic ends: then there is nothing to be missed.
 		l.pace = 0 // once for each time it falls silent
-		return l.pays()
+		return l.affords(now)
 	}
 	every := idleProbe
 	switch {
-	case l.wan.Metered:
+	case l.metered:
 		every = idleProbeMetered
 	case compared:
 		every = comparedProbe
 	}
-	return l.silent >= every && now.Sub(l.asked) >= every && l.pays()
+	return l.silent >= every && now.Sub(l.asked) >= every && l.affords(now)
 }
 
-// pays spends the cost of a probe, if a metered line has as much left.
-func (l *line) pays() bool { return l.budget.Take(l.wan, probeBytes) }
+// affords tells whether a metered line may be asked.
+func (l *line) affords(now time.Time) bool {
+	l.tokens = min(tokensMost, l.tokens+now.Sub(l.filled).Seconds()*tokensPerSecond)
+	l.filled = now
+	return !l.metered || l.tokens >= probeBytes
+}
+
+func (l *line) spend(now time.Time) {
+	l.affords(now)
+	l.tokens = max(0, l.tokens-probeBytes)
+}
 
 // patience is how long an answer may take.
 func (l *line) patience() time.Duration {

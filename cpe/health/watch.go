@@ -31,8 +31,6 @@ type Watch struct {
 	Mark    uint32
 	// Started returns a channel that is closed as soon as flows are carried.
 	Started func() <-chan struct{}
-	// Budget bounds what metered lines pay; nil: nothing does.
-	Budget *Budget
 	// Compares, if set, tells whether somebody compares the lines' delays now.
 	Compares func() bool
 
@@ -100,9 +98,6 @@ func (w *Watch) look(ctx context.Context) (again time.Duration) {
 			again = min(again, idleTick)
 		}
 	}
-	if len(w.Targets()) == 0 {
-		return again
-	}
 	compared := w.Compares != nil && w.Compares()
 	for _, wan := range wans {
 		if l := w.line(wan); l.due(now, w.moved(wan.Name), compared) {
@@ -126,7 +121,7 @@ func (w *Watch) moved(but string) (last time.Time) {
 func (w *Watch) line(wan uplink.WAN) *line {
 	l := w.lines[wan.Name]
 	if l == nil {
-		l = &line{name: wan.Name, budget: w.Budget}
+		l = &line{name: wan.Name}
 		w.lines[wan.Name] = l
 	}
 	return l
@@ -138,7 +133,7 @@ func (w *Watch) suspect(ctx context.Context, name string) {
 	defer w.mu.Unlock()
 	for _, wan := range w.Lines.WANs() {
 		if wan.Name == name && wan.Up {
-			if l := w.line(wan); !l.asking && w.Budget.Take(wan, probeBytes) {
+			if l := w.line(wan); l.affords(time.Now()) {
 				w.ask(ctx, l, wan)
 			}
 		}
@@ -152,6 +147,7 @@ func (w *Watch) ask(ctx context.Context, l *line, wan uplink.WAN) {
 		return
 	}
 	l.asking = true
+	l.spend(time.Now())
 	w.wg.Add(1)
 	go func() {
 		defer w.wg.Done()
@@ -180,7 +176,6 @@ func (w *Watch) judge(ctx context.Context, l *line, wan uplink.WAN, targets []ne
 			<-others
 			return
 		}
-		w.Budget.Owe(wan, probeBytes) // the second one
 		if <-others {
 			w.Lines.Declare(wan.Name, "no answer from the concentrator over this line, but over another")
 		}
@@ -204,7 +199,6 @@ func (w *Watch) othersAnswer(ctx context.Context, than string, targets []netip.A
 		l := w.line(wan)
 		w.mu.Unlock()
 		asked++
-		w.Budget.Owe(wan, probeBytes) // a dead line costs more than its price
 		go func() { answer <- w.answers(ctx, l, wan, target, l.patience()) }()
 	}
 	any := false

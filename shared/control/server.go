@@ -26,8 +26,6 @@ type Handler func(args []string) (any, error)
 type Server struct {
 	Path     string
 	Handlers map[string]Handler
-
-	listener *net.UnixListener
 }
 
 const (
@@ -36,23 +34,13 @@ const (
 	exchangeTime = 10 * time.Second
 )
 
-// Listen opens the socket: who calls from now on waits until Run answers. It
-// replaces a socket that a crashed daemon left, but not one on which a daemon
-// still answers.
-func (s *Server) Listen() (err error) {
-	s.listener, err = listen(s.Path)
-	return err
-}
-
-// Run serves until ctx ends and removes the socket. It opens the socket if
-// Listen has not.
+// Run serves until ctx ends and removes the socket. It replaces a socket that
+// a crashed daemon left, but not one on which a daemon still answers.
 func (s *Server) Run(ctx context.Context) error {
-	if s.listener == nil {
-		if err := s.Listen(); err != nil {
-			return err
-		}
+	l, err := listen(s.Path)
+	if err != nil {
+		return err
 	}
-	l := s.listener
 	stop := context.AfterFunc(ctx, func() { os.Remove(s.Path); l.Close() })
 	defer stop()
 	var wg sync.WaitGroup
