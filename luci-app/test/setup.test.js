@@ -193,6 +193,7 @@ test(`bad entries of lists are refused: ${badLists.flatMap(b => b.slice(2)).leng
 			await page.locator(`#cbi-tandem-${section} .cbi-button-edit`).click();
 		const row = inMain ? page.locator(`[id="cbi-tandem-main-${option}"]`) : page.locator(`.modal [id^="cbi-tandem-"][id$="-${option}"]`);
 		const input = row.locator('.add-item input'), items = row.locator('.cbi-dynlist .item');
+		await input.waitFor(); /* the dialog is drawn later than it is asked for */
 		const before = await items.count();
 		const refused = async what => {
 			const said = row.locator('[data-tooltip]').first();
