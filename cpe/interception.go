@@ -117,14 +117,13 @@ func (i *interception) run(ctx context.Context) error {
 func (i *interception) watchLoad(ctx context.Context) {
 	// Who fills it up says so (crowd); that there is room again must be looked
 	// for. An idle router is left asleep.
-	const whileFull, otherwise = 100 * time.Millisecond, 10 * time.Second
-	tick := time.NewTimer(0)
-	defer tick.Stop()
+	const whileFull = 100 * time.Millisecond
+	var again <-chan time.Time
 	for {
 		select {
 		case <-ctx.Done():
 			return
-		case <-tick.C:
+		case <-again:
 		case <-i.proxy.crowd:
 		}
 		i.mu.Lock()
@@ -139,10 +138,8 @@ func (i *interception) watchLoad(ctx context.Context) {
 				i.log.Warn("max_flows", "reached", full, "flows", load, "new_connections", map[bool]string{true: "direct", false: "relayed"}[full])
 			}
 		}
-		if i.full {
-			tick.Reset(whileFull)
-		} else {
-			tick.Reset(otherwise)
+		if again = nil; i.full {
+			again = time.After(whileFull)
 		}
 		i.mu.Unlock()
 	}

@@ -16,6 +16,8 @@ type line struct {
 
 	at      time.Time
 	packets uint64        // received until then
+	bytes   uint64        // both ways until then
+	rate    float64       // of bytes a second, since the look before
 	pace    float64       // packets received a second, lately
 	silent  time.Duration // since the last one
 	sent    uint64        // packets sent until the last one was received
@@ -43,6 +45,11 @@ const (
 	// unheard packets of ours in that time mean something, too: more than the
 	// last acknowledgements of a transfer that has ended.
 	unheard = 4
+
+	// restMost is how long nobody looks at a line that is at rest.
+	restMost = 5 * time.Minute
+	// fewBytes is a rate that may go uncounted for as long, bytes a second.
+	fewBytes = 10e3
 
 	idleProbe        = time.Minute
 	comparedProbe    = 5 * time.Second // while delays are compared
@@ -75,7 +82,8 @@ func (l *line) see(now time.Time, wan uplink.WAN, c uplink.Counters) {
 	dt := now.Sub(l.at)
 	came := c.DownPackets - l.packets
 	fresh := l.at.IsZero() || c.DownPackets < l.packets
-	l.at, l.packets = now, c.DownPackets
+	l.rate = float64(c.Up+c.Down-l.bytes) / dt.Seconds()
+	l.at, l.packets, l.bytes = now, c.DownPackets, c.Up+c.Down
 	if fresh || dt <= 0 {
 		l.fresh(now)
 		return
@@ -111,24 +119,46 @@ func (l *line) due(now, others time.Time, compared bool) bool {
 	case !l.present || l.asking:
 		return false
 	case !l.up:
-		every := deadProbe
-		if now.Sub(l.moving) > deadLate {
-			every = deadProbeLate
-		}
-		return now.Sub(l.asked) >= every
+		return now.Sub(l.asked) >= l.deadEvery(now)
 	case l.pace >= steady && l.silent >= quiet && (others.Sub(l.moving) >= quiet || l.alone >= unheard):
 		// Not so when all traffic ends: then there is nothing to be missed.
 		l.pace = 0 // once for each time it falls silent
 		return l.affords(now)
 	}
-	every := idleProbe
+	every := l.idleEvery(compared)
+	return l.silent >= every && now.Sub(l.asked) >= every && l.affords(now)
+}
+
+// deadEvery is how often a dead line is asked.
+func (l *line) deadEvery(now time.Time) time.Duration {
+	if now.Sub(l.moving) > deadLate {
+		return deadProbeLate
+	}
+	return deadProbe
+}
+
+// idleEvery is how often a line over which nothing comes is asked.
+func (l *line) idleEvery(compared bool) time.Duration {
 	switch {
 	case l.metered:
-		every = idleProbeMetered
+		return idleProbeMetered
 	case compared:
-		every = comparedProbe
+		return comparedProbe
 	}
-	return l.silent >= every && now.Sub(l.asked) >= every && l.affords(now)
+	return idleProbe
+}
+
+// rest is how long the line need not be looked at while there are no flows:
+// until it is due, unless there is other traffic to be counted.
+func (l *line) rest(now time.Time, compared bool) time.Duration {
+	switch {
+	case !l.present:
+		return restMost
+	case l.rate >= fewBytes:
+		return restTick
+	}
+	every := l.idleEvery(compared)
+	return min(restMost, max(every-l.silent, every-now.Sub(l.asked)))
 }
 
 // affords tells whether a metered line may be asked.

@@ -40,9 +40,10 @@ type Watch struct {
 }
 
 const (
-	// busyTick is how often counters are read while something moves, idleTick
-	// while nothing does, and restTick while there are no flows either. Then
-	// the kernel's events are what tells of a carrier, within a second.
+	// busyTick is how often counters are read while something moves, and
+	// idleTick while nothing does. Without flows the kernel's events are what
+	// tells of a carrier, within a second, and nobody looks before a line is due
+	// to be asked, or after restTick where others' traffic is to be counted.
 	busyTick = 50 * time.Millisecond
 	idleTick = 500 * time.Millisecond
 	restTick = 10 * time.Second
@@ -63,11 +64,12 @@ func (w *Watch) Run(ctx context.Context) error {
 			started = nil
 		case name := <-w.Lines.Suspects():
 			w.suspect(ctx, name)
+			timer.Reset(busyTick) // what comes of it
 			continue
 		case <-timer.C:
 		}
 		again := w.look(ctx)
-		if again == restTick {
+		if again >= restTick {
 			started = w.Started()
 		}
 		timer.Reset(again)
@@ -78,15 +80,15 @@ func (w *Watch) Run(ctx context.Context) error {
 // again.
 func (w *Watch) look(ctx context.Context) (again time.Duration) {
 	wans := w.Lines.Sample()
-	again = restTick
+	now := time.Now()
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	again = restMost
 	select {
 	case <-w.Started():
 		again = idleTick
 	default:
 	}
-	now := time.Now()
-	w.mu.Lock()
-	defer w.mu.Unlock()
 	for _, wan := range wans {
 		l := w.line(wan)
 		counters, _ := w.Lines.Meter().Read(wan.Name)
@@ -95,14 +97,17 @@ func (w *Watch) look(ctx context.Context) (again time.Duration) {
 		case l.busy():
 			again = busyTick
 		case !l.up && l.present: // it is asked often
-			again = min(again, idleTick)
+			again = min(again, l.deadEvery(now))
 		}
 	}
 	compared := w.Compares != nil && w.Compares()
 	for _, wan := range wans {
-		if l := w.line(wan); l.due(now, w.moved(wan.Name), compared) {
+		l := w.line(wan)
+		if l.due(now, w.moved(wan.Name), compared) {
 			w.ask(ctx, l, wan)
+			again = busyTick
 		}
+		again = min(again, max(restTick, l.rest(now, compared)))
 	}
 	return again
 }

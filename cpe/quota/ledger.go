@@ -129,19 +129,27 @@ func (l *Ledger) poke() {
 // Run keeps the counts until ctx ends, and then once more. A power cut costs at
 // most a hundredth of a quota.
 func (l *Ledger) Run(ctx context.Context) error {
-	// For the day of the reset, and for what is due by its age.
-	tick := time.NewTicker(time.Minute)
-	defer tick.Stop()
 	for {
 		l.settle()
+		var later <-chan time.Time
+		if l.counts() {
+			later = time.After(time.Minute) // the day of the reset, and what is due by its age
+		}
 		select {
 		case <-ctx.Done():
 			l.write()
 			return nil
 		case <-l.wake:
-		case <-tick.C:
+		case <-later:
 		}
 	}
+}
+
+// counts tells whether any line has a quota.
+func (l *Ledger) counts() bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return len(l.lines) > 0
 }
 
 // settle does what has become due, and tells of it.
