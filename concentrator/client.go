@@ -48,6 +48,7 @@ func clientCommand(o options, args []string, stdout, stderr io.Writer) int {
 				}
 				return mayForward(cfg, local, p)
 			},
+			SourceLacks: func(c *clients.Client) []string { return sourceLacks(cfg, c) },
 			Volume: func(name string) (limits.Volume, bool) {
 				v, err := control.Ask[limits.Volume](path, "volume", name)
 				return v, err == nil

@@ -17,6 +17,7 @@ import (
 	"github.com/tandem-mptcp/tandem/shared/convert"
 	"github.com/tandem-mptcp/tandem/shared/credential"
 	"github.com/tandem-mptcp/tandem/shared/mptcp"
+	"github.com/tandem-mptcp/tandem/shared/origin"
 	"github.com/tandem-mptcp/tandem/shared/relay"
 	"github.com/tandem-mptcp/tandem/shared/reverse"
 )
@@ -78,13 +79,17 @@ func (s *server) handle(ctx context.Context, cpe *net.TCPConn, entered *pendingC
 		return
 	}
 	if !r.Message.HasConnect { // Info: a CPE asks whether we work
-		_ = s.answer(ctx, cpe, sign(proof, supported()))
+		_ = s.answer(ctx, cpe, sign(proof, s.supported(set, client)))
 		hangUp(cpe)
 		return
 	}
 	dst := r.Message.Connect.Addr
 	if no, ok := client.where.Check(dst); !ok {
 		s.refuse(ctx, cpe, source, refusal{answer: sign(proof, no.Append(nil, r.Echo())), why: no.Why})
+		return
+	}
+	from, ok := s.sourceFor(ctx, set, client, proof, cpe, r, dst)
+	if !ok {
 		return
 	}
 	admitted := client.limits.Admit(time.Now())
@@ -109,7 +114,7 @@ func (s *server) handle(ctx context.Context, cpe *net.TCPConn, entered *pendingC
 		// came in the SYN would have to wait a round trip for that.
 		early, later = nil, early
 	}
-	server, binding, err := s.connect(ctx, set, client, dst, early)
+	server, binding, err := s.connect(ctx, set, client, from, dst, early)
 	if err != nil {
 		client.limits.Release(false)
 		account.Fail()
@@ -160,21 +165,27 @@ func (s *server) handle(ctx context.Context, cpe *net.TCPConn, entered *pendingC
 // themselves; ours are rarer, for the sake of metered lines.
 var keepAlive = net.KeepAliveConfig{Enable: true, Idle: 300 * time.Second, Interval: 30 * time.Second, Count: 4}
 
-// supported is the answer to Info: MPTCP and Fast Open.
-func supported() []byte {
+// supported is the answer to Info: MPTCP and Fast Open, and whether we must know
+// the LAN host.
+func (s *server) supported(set *settings, client *member) []byte {
 	m := convert.Message{Supported: []byte{convert.KindMPTCP, convert.KindFastOpen}}
-	b, _ := m.Append(nil) // two bytes always fit
+	if rules := s.sourceRules(set); rules.WantsHost(&client.source) {
+		m.Private = []convert.Raw{origin.Wanted()}
+	}
+	b, _ := m.Append(nil) // so little always fits
 	return b
 }
 
-// connect dials the server, from an address and port that are the client's,
-// and sends it what the LAN host said first.
-func (s *server) connect(ctx context.Context, set *settings, client *member, dst netip.AddrPort, early []byte) (*net.TCPConn, *bindlog.Binding, error) {
+// connect dials the server, from the given address or, where that is not valid,
+// from one that clients share, and sends it what the LAN host said first.
+func (s *server) connect(ctx context.Context, set *settings, client *member, from netip.Addr, dst netip.AddrPort, early []byte) (*net.TCPConn, *bindlog.Binding, error) {
 	ctx, cancel := context.WithTimeout(ctx, set.config.Limits.ConnectTimeout)
 	defer cancel()
-	d := set.dialer
-	d.Source = set.sources.For(client.name, dst.Addr().Unmap().Is6())
-	server, binding, err := set.book.Dial(client.name, d.Source, dst, func(port uint16) (*net.TCPConn, error) {
+	d, book := set.dialer, set.own
+	if d.Source, d.Transparent = from, from.IsValid(); !d.Transparent {
+		d.Source, book = set.sources.For(client.name, dst.Addr().Unmap().Is6()), set.book
+	}
+	server, binding, err := book.Dial(client.name, d.Source, dst, func(port uint16) (*net.TCPConn, error) {
 		d.Port = port
 		return d.Dial(ctx, dst)
 	})
@@ -214,7 +225,7 @@ func (s *server) malformed(ctx context.Context, cpe *net.TCPConn, source netip.A
 		_ = mptcp.Reset(cpe)
 	}
 	level := slog.LevelInfo
-	if len(r.Bytes()) == 0 && (errors.Is(err, io.EOF) || errors.Is(err, unix.ECONNRESET) || errors.Is(err, unix.ENOTCONN)) {
+	if len(r.Bytes()) == 0 && (errors.Is(err, io.EOF) || errors.Is(err, unix.ECONNRESET)) {
 		level = slog.LevelDebug // a router looks whether its line works
 	}
 	s.perPeer.Line(level, household(source), "no valid request", "source", source, "err", err)

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"io"
 	"time"
@@ -20,7 +21,6 @@ type drained struct {
 func (d *concentrator) drain(on bool) drained {
 	if d.server.draining.Swap(on) != on {
 		d.log.Info("draining by command", "on", on, "connections", d.server.engine.Active())
-		d.onPath.take(d.log, !on)
 		service.Status(map[bool]string{true: "draining: new connections are refused", false: ""}[on])
 	}
 	return drained{on, d.server.engine.Active()}
@@ -51,6 +51,37 @@ func drain(o options, stdout io.Writer) error {
 		}
 		time.Sleep(time.Second)
 	}
+}
+
+// handOver asks the daemon to hand over to the program that is installed now,
+// and waits until that serves.
+func handOver(o options, stdout io.Writer) error {
+	path, err := o.control()
+	if err != nil {
+		return err
+	}
+	next, err := control.Ask[handedOver](path, "handover")
+	if err != nil {
+		return err
+	}
+	const patience = prepareTime + takeTime
+	for deadline := time.Now().Add(patience); time.Now().Before(deadline); time.Sleep(100 * time.Millisecond) {
+		now, err := control.Ask[report](path, "status")
+		switch {
+		case err != nil: // neither of the two answers at the moment
+		case now.PID == next.PID && o.json:
+			return control.PrintJSON(stdout, next)
+		case now.PID == next.PID:
+			fmt.Fprintf(stdout, "process %d serves, version %s\n", now.PID, now.Version)
+			for _, e := range now.Earlier {
+				fmt.Fprintf(stdout, "%d connections go on in process %d\n", e.Open, e.PID)
+			}
+			return nil
+		case now.HandoverFailed != "":
+			return errors.New(now.HandoverFailed)
+		}
+	}
+	return fmt.Errorf("process %d has not taken over within %s; see the log", next.PID, patience)
 }
 
 func undrain(o options, stdout io.Writer) error {

@@ -27,11 +27,14 @@ commands
   status     ask the running daemon how it is
   clients    what each client has open and has moved; top: the same, live
   drain      refuse new connections and wait until none is open; undrain ends it
+  handover   put the program that is installed now in the place of the running one:
+             it takes the connections that come, those there are go on
   who        ADDRESS:PORT [--at TIME] < LOG: which client had it (RFC 6888)
   backup     write configuration and clients, keys included, to standard output
   restore    read them back from standard input
   client     add, list, show, set, disable, enable, rotate or remove clients; see
              tandem-concentrator client help
+  cleanup    remove rules that a crashed daemon has left (root)
   version    print the version
 
 flags
@@ -78,7 +81,9 @@ func command(args []string, stdout, stderr io.Writer) int {
 			"top":        func() error { return top(o, stdout) },
 			"drain":      func() error { return drain(o, stdout) },
 			"undrain":    func() error { return undrain(o, stdout) },
+			"handover":   func() error { return handOver(o, stdout) },
 			"who":        func() error { return whoHad(o, os.Stdin, stdout) },
+			"cleanup":    cleanup,
 			"backup":     func() error { return backup(o, stdout) },
 			"restore":    func() error { return restore(o, os.Stdin, stdout) },
 		},

@@ -57,12 +57,12 @@ func (d *concentrator) metrics() []metrics.Metric {
 	all = append(all, metrics.Metric{Name: "tandem_build_info", Kind: gauge, Help: "Version of the running daemon.",
 		Values: []metrics.Value{{Labels: []metrics.Label{{Name: "version", Value: version}, {Name: "go", Value: runtime.Version()}}, Value: 1}}})
 	add("connections_open", gauge, "Connections relayed now.", float64(r.Open))
+	add("connections_earlier_open", gauge, "Connections that processes before this one still relay, after a hand-over.", float64(d.earlierOpen.Load()))
 	add("connections_pending", gauge, "Connections that have not shown yet whose they are.", float64(r.Pending))
 	add("connections_max", gauge, "Limit max_connections.", float64(limits.MaxConnections))
 	add("connections_accepted_total", counter, "Connections accepted from CPEs and strangers.", float64(r.Accepted))
 	add("connections_turned_away_total", counter, "Of those accepted, connections that were reset unread.", float64(r.TurnedAway))
 	add("connections_relayed_total", counter, "Connections whose server was reached.", float64(r.Relayed))
-	add("connections_on_path_total", counter, "Of those relayed, connections that were taken over on their way to a server.", float64(r.OnPath))
 	add("connections_refused_total", counter, "Connections of strangers, and to forbidden destinations.", float64(r.Refused))
 	add("connections_malformed_total", counter, "Connections without a valid request.", float64(r.Malformed))
 	add("connections_failed_total", counter, "Connections whose server was not reached.", float64(r.Failed))

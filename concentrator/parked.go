@@ -269,7 +269,7 @@ func (s *server) hold(ctx context.Context, cpe *net.TCPConn, source netip.Addr, 
 		hangUp(cpe)
 		return
 	}
-	if err := s.answer(ctx, cpe, sign(proof, supported())); err != nil {
+	if err := s.answer(ctx, cpe, sign(proof, s.supported(set, client))); err != nil {
 		s.parking.release(client.name)
 		cpe.Close()
 		return

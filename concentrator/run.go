@@ -8,10 +8,10 @@ import (
 	"log/slog"
 	"net"
 	"os"
-	"reflect"
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 
 	"github.com/tandem-mptcp/tandem/concentrator/clients"
 	"github.com/tandem-mptcp/tandem/concentrator/config"
@@ -25,8 +25,19 @@ import (
 	"github.com/tandem-mptcp/tandem/shared/relay"
 )
 
-// run is the daemon.
+// run is the daemon. It may begin as the successor of one that hands over.
 func run(o options, stderr io.Writer) error {
+	hangups := daemon.Hangups()
+	before, err := whoBefore()
+	if err != nil {
+		return err
+	}
+	err = serve(o, before, hangups, stderr)
+	before.fail(err)
+	return err
+}
+
+func serve(o options, before *predecessor, hangups chan os.Signal, stderr io.Writer) error {
 	cfg, err := config.Load(o.configFile)
 	if err != nil {
 		return err
@@ -49,24 +60,54 @@ func run(o options, stderr io.Writer) error {
 	logWarnings(log, cfg)
 	bindings := background(s.bindings.Run)
 	defer bindings() // after the last connection has ended
+	if err := before.begin(cfg); err != nil {
+		return err
+	}
+	if before != nil {
+		d.state = before.lock
+	} else {
+		if d.state, err = lockState(cfg.State); err != nil {
+			return err
+		}
+		_ = cleanup() // of an earlier run; if we may not, that run could not either
+	}
+	defer d.state.Close()
+	d.alone.Store(before == nil)
+	// Who changes a client from now on is heard; what was changed before is read.
+	commands := &control.Server{Path: cfg.Control, Handlers: d.commands()}
+	if err := commands.Listen(); err != nil {
+		return err
+	}
 	if err := d.openState(cfg); err != nil {
 		return err
 	}
-	defer d.state.Close()
+	yielded := false
+	defer func() {
+		if yielded {
+			return // the next process has them, if it needs any
+		}
+		if err := s.returns.Remove(context.Background()); err != nil {
+			log.Error("rules for addresses of clients stay behind", "err", err)
+		}
+	}()
 	if err := raiseLimits(log); err != nil {
 		log.Warn("mptcp limits", "err", err)
 	}
-	listeners, err := listen(log, cfg)
+	if d.listeners, err = listen(log, cfg); err != nil {
+		return err
+	}
+	stopAccepting, err := d.accept(d.listeners)
 	if err != nil {
 		return err
 	}
-	if d.onPath, err = d.openOnPath(cfg); err != nil {
-		return err
-	}
-	defer d.onPath.close(log)
 
-	ctx, stop := daemon.Signals(context.Background(), d.reload)
+	start, leave := context.WithCancelCause(context.Background())
+	defer leave(nil)
+	d.leave = leave
+	ctx, stop := daemon.Signals(start, hangups, d.reload)
+	stop = sync.OnceFunc(stop)
 	defer stop()
+	before.ready()
 	service.Ready()
 	log.Info("started", "version", version, "listen", cfg.Listen, "clients", len(cfg.Clients)+len(store.Clients()))
 	// Until the drain has ended: a daemon that hangs then is to be killed too.
@@ -74,38 +115,79 @@ func run(o options, stderr io.Writer) error {
 	defer unwatch()
 	go service.Watchdog(watched, func() { d.status() })
 	err = daemon.Serve(ctx,
-		daemon.Task{Name: "connections", Run: func(ctx context.Context) error { return d.serve(ctx, listeners) }},
+		daemon.Task{Name: "connections", Run: func(ctx context.Context) error {
+			<-ctx.Done()
+			if context.Cause(ctx) != errHandOver {
+				stopAccepting()
+				timeout := d.server.settings.Load().config.Limits.DrainTimeout
+				service.Stopping(timeout)
+				d.log.Info("draining", "connections", d.server.engine.Active(), "timeout", timeout)
+				drain, stop := context.WithTimeoutCause(context.Background(), timeout, errors.New("drain timeout"))
+				defer stop()
+				defer d.closeState()
+				d.drainConnections(drain)
+			}
+			return nil
+		}},
 		daemon.Task{Name: "clients", Run: store.Run},
-		daemon.Task{Name: "send buffers", Run: (&flight.Tuner[*relay.Flow]{
-			Warn: func(err error) {
-				log.Warn("send buffers are left to the kernel: a lost line is felt for longer", "hint", "raise sysctl net.core.wmem_max to 16777216, or give CAP_NET_ADMIN", "err", err)
-			},
-			Flows: d.server.engine.Flows, Started: d.server.engine.Started, Leg: (*relay.Flow).Client,
-			Sent:     func(_, down int64) int64 { return down },
-			Overhead: 1.25, // servers' data, many packets at a time
-		}).Run},
+		daemon.Task{Name: "send buffers", Run: d.tuner().Run},
 		daemon.Task{Name: "volumes", Run: d.usage.Run},
 		daemon.Task{Name: "own addresses", Run: d.followOwn},
 		daemon.Task{Name: "memory", Run: s.tidy},
 		daemon.Task{Name: "metrics", Run: d.serveMetrics},
-		daemon.Task{Name: "control", Run: (&control.Server{
-			Path: cfg.Control,
-			Handlers: map[string]control.Handler{
-				"status":         func([]string) (any, error) { return d.status(), nil },
-				"reload-clients": d.reloadClients,
-				"volume":         d.volume,
-				"clients":        func([]string) (any, error) { return d.clientStates(), nil },
-				"drain":          func([]string) (any, error) { return d.drain(true), nil },
-				"undrain":        func([]string) (any, error) { return d.drain(false), nil },
-			},
-		}).Run},
+		daemon.Task{Name: "earlier processes", Run: d.followEarlier},
+		daemon.Task{Name: "control", Run: commands.Run},
 	)
+	next := d.next.Load()
+	if context.Cause(ctx) == errHandOver {
+		stopAccepting()
+		yielded = true
+		err = errors.Join(err, d.yield(next, func() { stop(); unwatch() }))
+		log.Info("stopped")
+		return err
+	}
+	if next != nil { // stopped while one was being made ready
+		next.kill()
+	}
 	// What moved while the connections drained counts too.
 	if saveErr := d.usage.Save(); saveErr != nil {
 		log.Error("this month's volumes are not saved", "err", saveErr)
 	}
 	log.Info("stopped")
 	return err
+}
+
+// commands are the requests that the control socket takes.
+func (d *concentrator) commands() map[string]control.Handler {
+	return map[string]control.Handler{
+		"status": func([]string) (any, error) {
+			r := d.status()
+			r.Earlier = d.earlier()
+			return r, nil
+		},
+		"reload-clients": func(args []string) (any, error) {
+			answer, err := d.reloadClients(args)
+			return answer, errors.Join(err, d.tellEarlier())
+		},
+		"volume":   d.volume,
+		"moved":    d.moved,
+		"clients":  func([]string) (any, error) { return d.clientStates(), nil },
+		"drain":    func([]string) (any, error) { return d.drain(true), nil },
+		"undrain":  func([]string) (any, error) { return d.drain(false), nil },
+		"handover": d.handOver,
+	}
+}
+
+// tuner keeps what is under way to a CPE within what its lines hold.
+func (d *concentrator) tuner() *flight.Tuner[*relay.Flow] {
+	return &flight.Tuner[*relay.Flow]{
+		Warn: func(err error) {
+			d.log.Warn("send buffers are left to the kernel: a lost line is felt for longer", "hint", "raise sysctl net.core.wmem_max to 16777216, or give CAP_NET_ADMIN", "err", err)
+		},
+		Flows: d.server.engine.Flows, Started: d.server.engine.Started, Leg: (*relay.Flow).Client,
+		Sent:     func(_, down int64) int64 { return down },
+		Overhead: 1.25, // servers' data, many packets at a time
+	}
 }
 
 // background runs a part that must outlive the others; stop ends it and waits.
@@ -126,19 +208,30 @@ type concentrator struct {
 	store     *clients.Folder
 	usage     *limits.Usage
 	state     *os.File // its lock is ours
+	doubts    []string // of address preservation, as logged
+	listeners []*net.TCPListener
 	reloading sync.Mutex
-	onPath    *onPath // nil: nothing that passes is taken over
+
+	// A hand-over: what to call to begin it, to whom, and why the last one
+	// failed; whether earlier processes still have connections, and how many.
+	leave          context.CancelCauseFunc
+	next           atomic.Pointer[successor]
+	handOverFailed atomic.Pointer[string]
+	alone          atomic.Bool
+	earlierOpen    atomic.Int64
+
+	cutSetups context.CancelFunc
 }
 
-// serve accepts until ctx ends; then it drains: no new connections, those
-// there are may end by themselves within the drain timeout.
-func (d *concentrator) serve(ctx context.Context, listeners []*net.TCPListener) error {
+// accept takes connections until stop is called, which returns when no more
+// come and none waits for a request.
+func (d *concentrator) accept(listeners []*net.TCPListener) (stop func(), err error) {
 	setups, cancel := context.WithCancel(context.Background())
-	defer cancel()
+	d.cutSetups = cancel
 	var wg sync.WaitGroup
 	acceptors, err := acceptorsOf(listeners)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	for _, a := range acceptors {
 		wg.Add(1)
@@ -155,37 +248,30 @@ func (d *concentrator) serve(ctx context.Context, listeners []*net.TCPListener) 
 			d.server.inbound(setups, remote, p)
 		}()
 	})
-	pass, err := d.onPath.serve(setups, d.server)
-	if err != nil {
-		return err
-	}
-	<-ctx.Done()
-	pass()
-	d.server.forwards.Close()
-	for _, a := range acceptors {
-		a.Close()
-	}
-	wg.Wait()
-	parked()
-	timeout := d.server.settings.Load().config.Limits.DrainTimeout
-	service.Stopping(timeout)
-	d.log.Info("draining", "connections", d.server.engine.Active(), "timeout", timeout)
-	defer d.closeState()
-	drain, stop := context.WithTimeoutCause(context.Background(), timeout, errors.New("drain timeout"))
-	defer stop()
+	return func() {
+		d.server.forwards.Close()
+		for _, a := range acceptors {
+			a.Close()
+		}
+		wg.Wait()
+		parked()
+	}, nil
+}
+
+// drainConnections lets those there are end by themselves, until drain ends.
+func (d *concentrator) drainConnections(drain context.Context) {
 	// Requests on their way are answered first: they may become connections.
 	answered := make(chan struct{})
 	go func() { d.server.setups.Wait(); close(answered) }()
 	select {
 	case <-answered:
 	case <-drain.Done():
-		cancel()
+		d.cutSetups()
 		<-answered
 	}
 	if cut := d.server.engine.Drain(drain); cut > 0 {
-		d.log.Warn("connections cut at the end of the drain timeout", "connections", cut)
+		d.log.Warn("connections cut", "reason", context.Cause(drain), "connections", cut)
 	}
-	return nil
 }
 
 func acceptorsOf(listeners []*net.TCPListener) (all []*mptcp.Acceptor, err error) {
@@ -220,8 +306,8 @@ func (d *concentrator) tryReload() error {
 	fit(d.log, cfg)
 	old := d.server.settings.Load().config
 	if !slices.Equal(cfg.Listen, old.Listen) || cfg.Control != old.Control || cfg.State != old.State || cfg.Metrics != old.Metrics || cfg.Mark != old.Mark ||
-		cfg.FastOpen != old.FastOpen || cfg.FastOpenQueue != old.FastOpenQueue || cfg.Limits.MaxNonces != old.Limits.MaxNonces || cfg.BindingLog.Block != old.BindingLog.Block || !reflect.DeepEqual(cfg.OnPath, old.OnPath) {
-		return errors.New("listen, control, state, metrics, mark, fast_open, fast_open_queue, max_nonces, block and on_path take effect at a restart only")
+		cfg.FastOpen != old.FastOpen || cfg.FastOpenQueue != old.FastOpenQueue || cfg.Limits.MaxNonces != old.Limits.MaxNonces || cfg.BindingLog.Block != old.BindingLog.Block {
+		return errors.New("listen, control, state, metrics, mark, fast_open, fast_open_queue, max_nonces and block take effect at a restart only")
 	}
 	next, err := d.server.newSettings(cfg, d.secret)
 	if err != nil {
@@ -235,7 +321,6 @@ func (d *concentrator) tryReload() error {
 		d.server.settings.Store(before)
 		return err
 	}
-	d.onPath.follow(d.log, next)
 	d.level.Set(cfg.Log.Level)
 	logWarnings(d.log, cfg)
 	return nil

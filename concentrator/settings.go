@@ -2,13 +2,12 @@ package main
 
 import (
 	"crypto/rand"
-	"net/netip"
-	"slices"
 
 	"github.com/tandem-mptcp/tandem/concentrator/authorise"
 	"github.com/tandem-mptcp/tandem/concentrator/bindlog"
 	"github.com/tandem-mptcp/tandem/concentrator/config"
 	"github.com/tandem-mptcp/tandem/concentrator/connect"
+	"github.com/tandem-mptcp/tandem/concentrator/source"
 )
 
 // settings is one loaded configuration and what was made from it. It never
@@ -21,6 +20,7 @@ type settings struct {
 	dialer  connect.Dialer
 	sources connect.Sources
 	book    *bindlog.Book
+	own     *bindlog.Book // of connections from addresses that are a client's alone
 }
 
 // newSettings prepares cfg for s. freshSecret is the key of computed cookies
@@ -53,19 +53,13 @@ func (s *server) newSettings(cfg *config.Config, freshSecret []byte) (*settings,
 		dialer:  connect.Dialer{Mark: cfg.Mark},
 		sources: connect.Sources(cfg.Connect.Sources),
 		book:    s.newBook(cfg.BindingLog),
+		own:     s.newOwnBook(cfg.BindingLog),
 		members: make(map[string]*member, len(cfg.Clients)),
 	}
 	for _, c := range cfg.Clients {
-		next.members[c.Name] = &member{name: c.Name, limits: s.admission.Client(c.Name), where: next.where}
+		next.members[c.Name] = &member{name: c.Name, limits: s.admission.Client(c.Name), where: next.where, source: source.Client{Name: c.Name}}
 	}
 	return next, nil
-}
-
-// covers tells whether an address alone makes its owner a client.
-func (set *settings) covers(source netip.Addr) bool {
-	o := &set.config.OnPath
-	return set.gate.Covers(source) ||
-		o.Enabled && slices.ContainsFunc(o.Sources, func(p netip.Prefix) bool { return p.Contains(source.Unmap()) })
 }
 
 // newBook returns the binding log that cfg asks for, nil for none.
@@ -78,6 +72,15 @@ func (s *server) newBook(cfg config.BindingLog) *bindlog.Book {
 		book.Log = s.bindings
 	}
 	return book
+}
+
+// newOwnBook is the same for addresses that no other client has: their ports
+// need no quarantine, and each connection is recorded.
+func (s *server) newOwnBook(cfg config.BindingLog) *bindlog.Book {
+	if !cfg.Enabled {
+		return nil
+	}
+	return &bindlog.Book{Log: s.bindings, Destinations: cfg.Destinations}
 }
 
 // newSecret returns a key for computed cookies that lasts until the end of

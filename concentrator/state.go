@@ -17,6 +17,7 @@ import (
 	"github.com/tandem-mptcp/tandem/concentrator/config"
 	"github.com/tandem-mptcp/tandem/concentrator/connect"
 	"github.com/tandem-mptcp/tandem/concentrator/limits"
+	"github.com/tandem-mptcp/tandem/concentrator/source"
 	"github.com/tandem-mptcp/tandem/shared/credential"
 	"github.com/tandem-mptcp/tandem/shared/durable"
 )
@@ -29,14 +30,6 @@ func noncesFile(cfg *config.Config) string    { return filepath.Join(cfg.State, 
 // folder that cannot be written is an error; what is missing or broken in it
 // costs what it held, and is said.
 func (d *concentrator) openState(cfg *config.Config) error {
-	if err := durable.Make(cfg.State); err != nil {
-		return fmt.Errorf("state folder: %w; create it, owned by the daemon's user", err)
-	}
-	lock, err := lockState(cfg.State)
-	if err != nil {
-		return err
-	}
-	d.state = lock
 	s := d.server
 	if err := s.verifier.Restore(noncesFile(cfg)); errors.Is(err, fs.ErrNotExist) {
 		d.log.Info("no list of used credentials was left by an earlier run: clients are asked for new ones", "cost", "one round trip for each client, once")
@@ -47,7 +40,7 @@ func (d *concentrator) openState(cfg *config.Config) error {
 	if err := d.usage.Load(); err != nil {
 		d.log.Error("this month's volumes are lost and start at 0", "err", err)
 	}
-	if err := s.ports.Restore(cfg.State); err != nil {
+	if err := s.ports.Restore(cfg.State, !d.alone.Load()); err != nil {
 		d.log.Warn("which ports were whose is not known any more: one may be another client's sooner than after 120 s", "err", err)
 	}
 	d.store.Log = d.log
@@ -56,16 +49,21 @@ func (d *concentrator) openState(cfg *config.Config) error {
 	if err := d.store.Reload(); err != nil {
 		return err
 	}
-	if len(d.store.Clients())+len(cfg.Clients) == 0 && !cfg.OnPath.Enabled {
+	if len(d.store.Clients())+len(cfg.Clients) == 0 {
 		d.log.Warn("there are no clients: every connection is refused", "hint", "tandem-concentrator client add NAME")
 	}
 	return nil
 }
 
-// lockState keeps a second daemon out of the folder: each would accept what
-// the other has accepted already.
+func lockFile(state string) string { return filepath.Join(state, ".daemon") }
+
+// lockState makes the state folder ours and keeps a second daemon out of it:
+// each would accept what the other has accepted already.
 func lockState(path string) (*os.File, error) {
-	lock, err := os.OpenFile(filepath.Join(path, ".daemon"), os.O_RDONLY|os.O_CREATE, 0o600)
+	if err := durable.Make(path); err != nil {
+		return nil, fmt.Errorf("state folder: %w; create it, owned by the daemon's user", err)
+	}
+	lock, err := os.OpenFile(lockFile(path), os.O_RDONLY|os.O_CREATE, 0o600)
 	if err != nil {
 		return nil, fmt.Errorf("state folder: %w", err)
 	}
@@ -84,10 +82,12 @@ func (d *concentrator) prepare(e *clients.Entry) {
 		identity: credential.NewIdentity(e.Key.ID, e.Key.Secret),
 		limits:   d.server.admission.Client(c.Name),
 		where:    d.server.settings.Load().where.For(c.Allow, c.Deny, c.AllowPorts),
+		source:   source.Client{Name: c.Name, Mode: c.Source, Prefixes: c.Prefixes},
 	}
 }
 
-// applyClients sets the limits of all clients, and which ports are theirs.
+// applyClients sets the limits of all clients, which ports are theirs, and gets
+// ready to dial from their addresses.
 func (d *concentrator) applyClients(all []*clients.Client) {
 	limit := make(map[string]limits.Limits, len(all))
 	for _, c := range all {
@@ -95,6 +95,7 @@ func (d *concentrator) applyClients(all []*clients.Client) {
 	}
 	d.server.admission.Apply(limit, time.Now())
 	d.server.forwards.Grant(all)
+	d.readyToPreserve(all)
 }
 
 // reloadStore reads the clients again and ends the connections of those that

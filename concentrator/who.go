@@ -8,6 +8,7 @@ import (
 	"github.com/tandem-mptcp/tandem/concentrator/clients"
 	"github.com/tandem-mptcp/tandem/concentrator/limits"
 	"github.com/tandem-mptcp/tandem/concentrator/receive"
+	"github.com/tandem-mptcp/tandem/concentrator/source"
 	"github.com/tandem-mptcp/tandem/shared/convert"
 	"github.com/tandem-mptcp/tandem/shared/credential"
 )
@@ -18,6 +19,7 @@ type member struct {
 	identity *credential.Identity // nil: known by its address or cookie
 	limits   *limits.Client
 	where    *authorise.Destinations
+	source   source.Client // from where its servers are dialled
 }
 
 // refusal is a no: what the sender is told, nil for not a byte, and what the

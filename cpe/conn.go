@@ -68,13 +68,8 @@ func (p *proxy) reach(ctx context.Context, f *flow) {
 					continue
 				}
 				var server serverError
-				var err error
-				if c.OnPath {
-					err = p.relayOnPath(ctx, c, f)
-				} else {
-					err = p.relayThrough(ctx, c, s, f)
-				}
-				if err != nil && !c.OnPath && !errors.As(err, &server) && !f.told() && c.Usable() && c.Heard().After(f.started) {
+				err := p.relayThrough(ctx, c, s, f)
+				if err != nil && !errors.As(err, &server) && !f.told() && c.Usable() && c.Heard().After(f.started) {
 					// It works, as others hear: a line must have died under us.
 					err = p.relayThrough(ctx, c, s, f)
 				}
@@ -163,7 +158,7 @@ func (p *proxy) request(ctx context.Context, c *concentrator, s *settings, f *fl
 		}
 	}
 	var header [256]byte
-	request, nonce, err := c.AppendConnect(header[:0], f.dst)
+	request, nonce, err := c.AppendConnect(header[:0], f.dst, f.src.Addr())
 	if err != nil {
 		return nil, nil, err
 	}
@@ -229,7 +224,7 @@ func (p *proxy) requestWarm(c *concentrator, s *settings, f *flow, attempt *upst
 		}
 	}
 	var header [256]byte
-	request, nonce, err := c.AppendConnect(header[:0], f.dst)
+	request, nonce, err := c.AppendConnect(header[:0], f.dst, f.src.Addr())
 	if err != nil {
 		attempt.Abandon()
 		return err
@@ -303,6 +298,9 @@ func verdict(c *concentrator, a handshake.Answer) error {
 	case handshake.NeedsCookie:
 		c.SetCookie(a.Cookie)
 		return retry{a}
+	case handshake.NeedsOrigin:
+		c.NameHosts(true)
+		return retry{a}
 	case handshake.WrongTime:
 		return retry{a}
 	case handshake.Busy:
@@ -332,6 +330,7 @@ func (p *proxy) join(c *concentrator, f *flow, up *net.TCPConn, attempt *upstrea
 	return p.carry(listed, f.lan, up, options, func(ended *relay.Flow, r relay.Result) {
 		host.Close(r.Up, r.Down)
 		c.FlowEnded(attempt, r.Down)
+		c.Joins(ended.Server(), attempt.Line.Name, f.started)
 		p.bookLines(ended.Server(), attempt, r)
 		f.log.Debug("flow ended", "src", f.src, "dst", f.dst, "up", r.Up, "down", r.Down, "err", r.Err, "took", time.Since(f.started))
 	})

@@ -68,7 +68,7 @@ func (p *proxy) endOrphans(ctx context.Context) error {
 			if turn {
 				last = f.ID
 			}
-			if !known && !turn && now.Sub(changed) > troubled || !orphaned(f) {
+			if !known && !turn && now.Sub(changed) > troubled || !p.orphaned(f) {
 				continue
 			}
 			if !known {
@@ -88,8 +88,9 @@ func (p *proxy) endOrphans(ctx context.Context) error {
 }
 
 // orphaned tells whether a flow's connection speaks MPTCP and has no subflow
-// that carries anything, or may soon.
-func orphaned(f *flows.Flow) bool {
+// that carries anything, or may soon. It has the concentrator told of those that
+// the connection has left.
+func (p *proxy) orphaned(f *flows.Flow) bool {
 	if f.Concentrator == "" {
 		return false
 	}
@@ -97,11 +98,18 @@ func orphaned(f *flows.Flow) bool {
 	if err != nil {
 		return false // plain TCP, or ended
 	}
+	alone := true
 	for _, s := range subflows {
 		switch s.State {
 		case mptcp.StateEstablished, mptcp.StateSynSent, mptcp.StateSynRecv:
-			return false
+			alone = false
+		case mptcp.StateFinWait1, mptcp.StateFinWait2:
+			p.refusals.Left(s.Local)
 		}
 	}
-	return true
+	if alone { // or all of it is here, and its LAN host reads slowly
+		there, err := mptcp.AllThere(f.Upstream())
+		alone = !there && err == nil
+	}
+	return alone
 }

@@ -13,6 +13,7 @@ import (
 	"github.com/tandem-mptcp/tandem/cpe/firstbytes"
 	"github.com/tandem-mptcp/tandem/cpe/flows"
 	"github.com/tandem-mptcp/tandem/cpe/handshake"
+	"github.com/tandem-mptcp/tandem/cpe/health"
 	"github.com/tandem-mptcp/tandem/cpe/quota"
 	"github.com/tandem-mptcp/tandem/cpe/ruleset"
 	"github.com/tandem-mptcp/tandem/cpe/steer"
@@ -30,6 +31,7 @@ type proxy struct {
 	settings atomic.Pointer[settings]
 	lines    *uplink.Tracker
 	quotas   *quota.Ledger
+	budget   *health.Budget
 	flows    flows.Table
 	steerer  *steer.Steerer
 	manager  *pathManager
@@ -119,7 +121,6 @@ func (p *proxy) load() int {
 
 // bookLines books a flow's bytes under the lines that carried them.
 func (p *proxy) bookLines(up syscall.Conn, attempt *upstream.Attempt, r relay.Result) {
-	attempt.Carried(up)
 	subflows, err := mptcp.Subflows(up)
 	if err != nil || len(subflows) == 0 { // plain TCP, or ended already
 		p.ledger.Account("wan/"+attempt.Line.Name).Add(r.Up, r.Down)
@@ -134,6 +135,15 @@ func (p *proxy) bookLines(up syscall.Conn, attempt *upstream.Attempt, r relay.Re
 
 // compares tells whether flows may choose lines by their delay.
 func (p *proxy) compares() bool { return p.settings.Load().config.Compares() }
+
+// joined tells a concentrator whether a flow got a subflow over a line.
+func (p *proxy) joined(concentrator string, line uplink.WAN, came bool) {
+	for _, c := range p.settings.Load().concentrators {
+		if c.Name == concentrator {
+			c.Joined(line, came)
+		}
+	}
+}
 
 // targets are the addresses of the concentrators, the preferred one first.
 func (p *proxy) targets() []netip.AddrPort {

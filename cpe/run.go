@@ -29,6 +29,7 @@ import (
 // run is the daemon. Interception begins when everything behind it works, and
 // ends before anything behind it goes away.
 func run(o options, stderr io.Writer) error {
+	hangups := daemon.Hangups()
 	cfg, secrets, err := o.load()
 	if err != nil {
 		return err
@@ -64,12 +65,14 @@ func run(o options, stderr io.Writer) error {
 	p := newProxy(log, lines)
 	p.quotas = quota.New(log, o.stateDir)
 	p.quotas.Configure(cfg.WANs)
+	p.budget = health.NewBudget(log, o.stateDir, p.clock())
+	defer p.budget.Close()
 	p.quotas.Now, p.quotas.Changed = p.clock(), lines.Poke
 	lines.Meter().Booked = func(w uplink.WAN, c uplink.Counters) { p.quotas.Book(w.Name, w.Device, w.Index, c.Up+c.Down) }
 	if err := lines.Restrain(p.quotas.Reached); err != nil {
 		return err
 	}
-	p.steerer = &steer.Steerer{Log: log, PM: pm, Lines: lines, Flows: &p.flows}
+	p.steerer = &steer.Steerer{Log: log, PM: pm, Lines: lines, Flows: &p.flows, Joined: p.joined}
 	p.manager = manager
 	first := p.newSettings(cfg, secrets, nil)
 	p.settings.Store(first)
@@ -86,12 +89,12 @@ func run(o options, stderr io.Writer) error {
 	}
 	d.interception = interception
 
-	ctx, stop := daemon.Signals(context.Background(), func() { _ = d.reload() })
+	ctx, stop := daemon.Signals(context.Background(), hangups, func() { _ = d.reload() })
 	defer stop()
 	log.Info("started", "version", version, "concentrators", len(cfg.Concentrators), "lines", len(cfg.WANs))
 	err = daemon.Serve(ctx,
 		daemon.Task{Name: "lines", Run: lines.Run},
-		daemon.Task{Name: "health", Run: (&health.Watch{Log: log, Lines: lines, Targets: p.targets, Mark: ruleset.MarkOwn, Started: p.engine.Started, Compares: p.compares}).Run},
+		daemon.Task{Name: "health", Run: (&health.Watch{Log: log, Lines: lines, Targets: p.targets, Mark: ruleset.MarkOwn, Budget: p.budget, Started: p.engine.Started, Compares: p.compares}).Run},
 		daemon.Task{Name: "quotas", Run: p.quotas.Run},
 		daemon.Task{Name: "orphans", Run: p.endOrphans},
 		daemon.Task{Name: "steering", Run: func(ctx context.Context) error { return manager.run(ctx, p.steerer) }},

@@ -44,9 +44,6 @@ type readiness struct {
 }
 
 func readinessOf(cfg *config.Config, c config.Concentrator) (r readiness) {
-	if c.OnPath {
-		return r
-	}
 	if cfg.FirstByte.Warm() {
 		r = readiness{lowest: cfg.WarmMin, highest: cfg.WarmMax, probe: cfg.FirstByte == config.FirstByteAuto}
 	}
@@ -92,12 +89,13 @@ func (p *proxy) newConcentrator(c config.Concentrator, key credential.Key, cfg *
 		signer = &credential.Signer{Identity: credential.NewIdentity(c.Key, key), Now: now()}
 	}
 	converter := upstream.NewConverter(p.log, c, signer, ruleset.MarkOwn, cfg.ConnectTimeout, p.lines.WANs)
-	converter.Mode = cfg.Mode
+	converter.Affords = p.budget.Take
+	converter.Mode, converter.Steered = cfg.Mode, ready.steers
 	converter.Suspect, converter.Delay = p.lines.Suspect, p.lines.Delay
 	if err := converter.KeepWarm(ready.lowest, ready.highest, ready.probe); err != nil {
 		p.log.Warn("no connections are made in advance", "concentrator", c.Name, "err", err)
 	}
-	if signer == nil && len(cfg.Redirects) > 0 && !c.OnPath {
+	if signer == nil && len(cfg.Redirects) > 0 {
 		p.log.Warn("no connections from outside: they need a key", "concentrator", c.Name, "hint", "tandem-cpe join")
 	}
 	var wg sync.WaitGroup

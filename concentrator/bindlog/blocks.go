@@ -20,6 +20,7 @@ type Blocks struct {
 	log   Log
 	now   func() time.Time
 	epoch time.Time
+	lent  []lent // since Restore
 
 	addresses byAddress[*blockPool]
 }

@@ -84,7 +84,7 @@ func TestBlocksKept(t *testing.T) {
 		if size == 1 {
 			restored = NewPorts(ports, c.now)
 		}
-		if err := restored.Restore(folder); err != nil {
+		if err := restored.Restore(folder, false); err != nil {
 			t.Fatal(err)
 		}
 		c.add(Quarantine - time.Minute - 1)

@@ -28,9 +28,11 @@ type Allocator interface {
 	Release(client string, local netip.AddrPort)
 	// Who returns the client that has a port, and whether it uses it now.
 	Who(external netip.AddrPort) (client string, inUse, ok bool)
-	// Save and Restore carry over to the next run whose the ports are.
+	// Save and Restore carry over to the next run whose the ports are. serving:
+	// the run before keeps its connections, until Returned is called.
 	Save(folder string) error
-	Restore(folder string) error
+	Restore(folder string, serving bool) error
+	Returned()
 }
 
 // Binding is one connection's use of an external port, until End.

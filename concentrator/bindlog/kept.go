@@ -27,6 +27,14 @@ type kept struct {
 	Last    uint16     `json:"last,omitempty"` // of a block
 	Client  string     `json:"client"`
 	Until   time.Time  `json:"until"` // then it may be another's
+	// InUse: a connection had it when the file was written.
+	InUse bool `json:"in_use,omitempty"`
+}
+
+// lent is a port that the process before uses still.
+type lent struct {
+	client string
+	at     netip.AddrPort
 }
 
 // Save writes whose ports are in use or in quarantine. It is to be called when
@@ -34,8 +42,9 @@ type kept struct {
 func (p *Ports) Save(folder string) error { return saveKept(folder, p.held()) }
 
 // Restore takes over what an earlier run has saved. Without a file, after a
-// crash, all ports are free.
-func (p *Ports) Restore(folder string) error {
+// crash, all ports are free. Where that run still serves the connections that it
+// had, their ports are in use until Returned.
+func (p *Ports) Restore(folder string, serving bool) error {
 	all, err := takeKept(folder)
 	for _, k := range all {
 		left := min(k.Until.Sub(p.now()), Quarantine)
@@ -43,10 +52,25 @@ func (p *Ports) Restore(folder string) error {
 			continue
 		}
 		for port := int(k.Port); port <= int(max(k.Port, k.Last)); port++ {
-			p.quarantine(k.Client, netip.AddrPortFrom(k.Address, uint16(port)), left)
+			at := netip.AddrPortFrom(k.Address, uint16(port))
+			if serving && k.InUse {
+				if p.Claim(k.Client, at) {
+					p.lent = append(p.lent, lent{k.Client, at})
+				}
+				continue
+			}
+			p.quarantine(k.Client, at, left)
 		}
 	}
 	return err
+}
+
+// Returned says that all connections of earlier runs have ended.
+func (p *Ports) Returned() {
+	for _, l := range p.lent {
+		p.Release(l.client, l.at)
+	}
+	p.lent = nil
 }
 
 // Save is Ports.Save for blocks. All of them end in the log: the next run
@@ -67,7 +91,7 @@ func (b *Blocks) Save(folder string) error {
 			}
 			first := b.first(uint32(i))
 			last := first + uint16(b.size-1)
-			all = append(all, kept{addr, first, last, x.holder.client, until.Add(Quarantine)})
+			all = append(all, kept{addr, first, last, x.holder.client, until.Add(Quarantine), x.flows > 0})
 			b.log.Record(Record{Client: x.holder.client, External: netip.AddrPortFrom(addr, first), Last: last, Start: p.since[i], End: now})
 		}
 		p.Unlock()
@@ -77,7 +101,7 @@ func (b *Blocks) Save(folder string) error {
 
 // Restore is Ports.Restore for blocks. Where the size of blocks has changed, a
 // block is the client's of which the file names a port in it.
-func (b *Blocks) Restore(folder string) error {
+func (b *Blocks) Restore(folder string, serving bool) error {
 	all, err := takeKept(folder)
 	for _, k := range all {
 		left := min(k.Until.Sub(b.now()), Quarantine)
@@ -95,12 +119,25 @@ func (b *Blocks) Restore(folder string) error {
 				h := p.holder(k.Client)
 				h.asked.restore(b.size, b.clock())
 				p.take(h, i)
-				p.release(i, b.clock()-int64(Quarantine-left))
+				if serving && k.InUse {
+					h.asked.open++ // which Release takes back
+					b.lent = append(b.lent, lent{k.Client, netip.AddrPortFrom(k.Address, uint16(port))})
+				} else {
+					p.release(i, b.clock()-int64(Quarantine-left))
+				}
 			}
 			p.Unlock()
 		}
 	}
 	return err
+}
+
+// Returned is Ports.Returned for blocks.
+func (b *Blocks) Returned() {
+	for _, l := range b.lent {
+		b.Release(l.client, l.at)
+	}
+	b.lent = nil
 }
 
 func saveKept(folder string, all []kept) error {
@@ -157,7 +194,7 @@ func (p *Ports) held() []kept {
 			if x.flows == 0 {
 				until = p.epoch.Add(time.Duration(x.idleSince))
 			}
-			all = append(all, kept{addr, p.ports.Low + uint16(i-1), 0, x.holder.client, until.Add(Quarantine)})
+			all = append(all, kept{addr, p.ports.Low + uint16(i-1), 0, x.holder.client, until.Add(Quarantine), x.flows > 0})
 		}
 		pool.Unlock()
 	}

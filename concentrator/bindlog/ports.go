@@ -30,6 +30,7 @@ type Ports struct {
 	ports Range
 	now   func() time.Time
 	epoch time.Time
+	lent  []lent // since Restore
 
 	addresses byAddress[*lockedPool]
 }

@@ -9,6 +9,7 @@ import (
 	"unicode"
 
 	"github.com/tandem-mptcp/tandem/concentrator/limits"
+	"github.com/tandem-mptcp/tandem/concentrator/source"
 	"github.com/tandem-mptcp/tandem/shared/credential"
 )
 
@@ -27,6 +28,11 @@ type Client struct {
 	AllowPorts []uint16 `json:"allow_ports,omitempty"`
 	// Forwards are ports of the concentrator whose connections go to the client.
 	Forwards []Forward `json:"forwards,omitempty"`
+	// Source says from which address servers are dialled; empty: as the
+	// configuration says for all. Prefixes are the addresses that are the
+	// client's alone, routed through this host.
+	Source   source.Mode    `json:"source,omitempty"`
+	Prefixes []netip.Prefix `json:"prefixes,omitempty"`
 }
 
 // Key is what a client shows that it is the client.
@@ -92,7 +98,7 @@ func (c *Client) check() error {
 	case slices.ContainsFunc(c.Keys, func(k Key) bool { return k.Secret.IsZero() }):
 		errs = append(errs, errors.New("key: a secret of zeros is none"))
 	}
-	errs = append(errs, checkForwards(c.Forwards), c.Limits.Check(), checkPrefixes("allow", c.Allow), checkPrefixes("deny", c.Deny))
+	errs = append(errs, checkForwards(c.Forwards), source.Check(c.Source, c.Prefixes), c.Limits.Check(), checkPrefixes("allow", c.Allow), checkPrefixes("deny", c.Deny))
 	if len(c.AllowPorts) > maxPorts || slices.Contains(c.AllowPorts, 0) {
 		errs = append(errs, fmt.Errorf("allow_ports: up to %d ports from 1 to 65535", maxPorts))
 	}
@@ -160,6 +166,7 @@ func (c *Client) clone() *Client {
 	d.Deny = slices.Clone(c.Deny)
 	d.AllowPorts = slices.Clone(c.AllowPorts)
 	d.Forwards = slices.Clone(c.Forwards)
+	d.Prefixes = slices.Clone(c.Prefixes)
 	return &d
 }
 

@@ -14,6 +14,7 @@ import (
 	"github.com/pelletier/go-toml/v2"
 
 	"github.com/tandem-mptcp/tandem/concentrator/limits"
+	"github.com/tandem-mptcp/tandem/concentrator/source"
 	"github.com/tandem-mptcp/tandem/shared/credential"
 	"github.com/tandem-mptcp/tandem/shared/reverse"
 )
@@ -38,6 +39,8 @@ type rawFile struct {
 	Allow      []string     `toml:"allow,omitempty"`
 	Deny       []string     `toml:"deny,omitempty"`
 	AllowPorts []int64      `toml:"allow_ports,omitempty"`
+	Source     *string      `toml:"source,omitempty"`
+	Prefixes   []string     `toml:"prefixes,omitempty"`
 	Keys       []rawKey     `toml:"key"`
 	Forwards   []rawForward `toml:"forward,omitempty"`
 	Limits     rawLimits    `toml:"limits,omitempty"`
@@ -98,6 +101,8 @@ func parse(text []byte, name string) (*Client, error) {
 		}
 		c.AllowPorts = append(c.AllowPorts, uint16(p))
 	}
+	c.Source = source.Mode(deref(in.Source))
+	c.Prefixes = parsePrefixes("prefixes", in.Prefixes, fault)
 	for i, raw := range in.Forwards {
 		ports, err := reverse.ParsePorts(deref(raw.Ports))
 		f := Forward{Ports: ports}
@@ -135,6 +140,10 @@ func format(c *Client) ([]byte, error) {
 	}
 	for _, p := range c.AllowPorts {
 		out.AllowPorts = append(out.AllowPorts, int64(p))
+	}
+	out.Source = unlessZero(string(c.Source))
+	for _, p := range c.Prefixes {
+		out.Prefixes = append(out.Prefixes, p.String())
 	}
 	for _, f := range c.Forwards {
 		ports := f.Ports.String()

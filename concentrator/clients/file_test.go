@@ -13,6 +13,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/tandem-mptcp/tandem/concentrator/limits"
+	"github.com/tandem-mptcp/tandem/concentrator/source"
 	"github.com/tandem-mptcp/tandem/shared/credential"
 )
 
@@ -32,6 +33,8 @@ func whole() *Client {
 		Allow:      []netip.Prefix{netip.MustParsePrefix("10.1.0.0/16"), netip.MustParsePrefix("2001:db8::1/128")},
 		Deny:       []netip.Prefix{netip.MustParsePrefix("203.0.113.0/24")},
 		AllowPorts: []uint16{25},
+		Source:     source.Preserved,
+		Prefixes:   []netip.Prefix{netip.MustParsePrefix("192.0.2.0/28"), netip.MustParsePrefix("2001:db8:100::/56")},
 	}
 }
 

@@ -2,8 +2,10 @@ package clients
 
 import (
 	"errors"
+	"net/netip"
 	"sync/atomic"
 
+	"github.com/tandem-mptcp/tandem/concentrator/source"
 	"github.com/tandem-mptcp/tandem/shared/reverse"
 )
 
@@ -20,6 +22,8 @@ type Store interface {
 	Used(e *Entry)
 	// Enabled says whether there is an enabled client of that name.
 	Enabled(name string) bool
+	// Owners returns whose the clients' prefixes are.
+	Owners() *source.Owners
 	// Clients returns all clients, sorted by name.
 	Clients() []*Client
 }
@@ -34,6 +38,7 @@ type Editor interface {
 	Remove(name string) error
 	AddForward(name string, add Forward) (*Client, error)
 	RemoveForward(name string, ports reverse.Ports) (*Client, error)
+	SetSource(name string, mode source.Mode, prefixes []netip.Prefix) (*Client, error)
 }
 
 // Entry is what Lookup finds.

@@ -3,6 +3,8 @@ package clients
 import (
 	"fmt"
 	"time"
+
+	"github.com/tandem-mptcp/tandem/concentrator/source"
 )
 
 // table is one loaded state of the store. It never changes; a reload makes
@@ -12,6 +14,7 @@ type table struct {
 	entries  map[KeyID]*Entry
 	disabled map[KeyID]string // to the name of the client
 	enabled  map[string]bool  // by name
+	owners   *source.Owners
 	problems []Problem
 }
 
@@ -22,10 +25,15 @@ func newTable(all []*Client, bad []Problem, old *table, uses map[KeyID]time.Time
 	t := &table{entries: make(map[KeyID]*Entry, len(all)), disabled: make(map[KeyID]string), enabled: make(map[string]bool, len(all))}
 	all, t.problems = keep(all, bad, old)
 	owner := make(map[KeyID]string, len(all))
+	shared := overlaps(all)
 	for _, c := range all {
 		if id, other := clash(c, owner); other != "" {
 			t.problems = append(t.problems, Problem{Client: c.Name,
 				Reason: fmt.Sprintf("client %q: its key %s belongs to client %q: was the file copied?", c.Name, id, other)})
+			continue
+		}
+		if x, ok := shared[c.Name]; ok {
+			t.problems = append(t.problems, Problem{Client: c.Name, Reason: fmt.Sprintf("client %q: %v", c.Name, x)})
 			continue
 		}
 		for _, k := range c.Keys {
@@ -50,7 +58,26 @@ func newTable(all []*Client, bad []Problem, old *table, uses map[KeyID]time.Time
 			t.entries[k.ID] = e
 		}
 	}
+	var owned []source.Owned
+	for _, c := range t.clients {
+		owned = append(owned, ownedBy(c)...)
+	}
+	t.owners, _ = source.NewOwners(owned) // no two overlap any more
 	return t
+}
+
+// overlaps finds the clients with a prefix of which one before them has a part.
+func overlaps(all []*Client) map[string]source.Conflict {
+	var owned []source.Owned
+	for _, c := range all {
+		owned = append(owned, ownedBy(c)...)
+	}
+	_, conflicts := source.NewOwners(owned)
+	by := make(map[string]source.Conflict, len(conflicts))
+	for _, x := range conflicts {
+		by[x.Owned.Client] = x
+	}
+	return by
 }
 
 // keep adds to all what old knew of the clients in bad.

@@ -5,6 +5,7 @@ import (
 	"net/netip"
 	"time"
 
+	"github.com/tandem-mptcp/tandem/concentrator/source"
 	"github.com/tandem-mptcp/tandem/shared/credential"
 	"github.com/tandem-mptcp/tandem/shared/reverse"
 )
@@ -57,11 +58,16 @@ type Limits struct {
 	RequestTimeout      time.Duration // from accept to the last byte of the Convert message
 	ConnectTimeout      time.Duration // from the dial to the server's SYN+ACK
 	DrainTimeout        time.Duration // from SIGTERM until what is still open is cut
+	HandoverTimeout     time.Duration // from a hand-over until what the old process has open is cut
 }
 
 // Connect says how servers are dialled.
 type Connect struct {
 	Sources []netip.Addr // addresses of this host to dial from; none of a family: the kernel chooses
+	// Source is what clients get that say nothing: Shared or Preserved.
+	Source source.Mode
+	// Preserve lists the CPEs whose addresses may be dialled with.
+	Preserve []netip.Prefix
 }
 
 // Advertise says where CPEs find the concentrator: addresses of it, or one
@@ -156,7 +162,9 @@ func defaults() *Config {
 			RequestTimeout:      5 * time.Second,
 			ConnectTimeout:      30 * time.Second,
 			DrainTimeout:        30 * time.Second,
+			HandoverTimeout:     24 * time.Hour,
 		},
+		Connect: Connect{Source: source.Shared},
 		Authorise: Authorise{
 			Cookie:         CookieNone,
 			CookieLifetime: time.Hour,

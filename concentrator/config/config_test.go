@@ -15,6 +15,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/tandem-mptcp/tandem/concentrator/source"
 	"github.com/tandem-mptcp/tandem/shared/reverse"
 )
 
@@ -74,8 +75,8 @@ func TestGood(t *testing.T) {
 				Log:           Log{Level: slog.LevelDebug},
 				Limits: Limits{MaxConnections: 1000, MaxPending: 10, MaxPendingPerSource: 5, MaxSetups: 20, MaxNonces: 5000,
 					MaxParked: 70, MaxParkedPerClient: 7, ParkTimeout: 5 * time.Minute,
-					RequestTimeout: 750 * time.Millisecond, ConnectTimeout: 10 * time.Second},
-				Connect: Connect{Sources: addrs("203.0.113.1", "203.0.113.2", "2001:db8:f::1")},
+					RequestTimeout: 750 * time.Millisecond, ConnectTimeout: 10 * time.Second, HandoverTimeout: time.Hour},
+				Connect: Connect{Sources: addrs("203.0.113.1", "203.0.113.2", "2001:db8:f::1"), Source: source.Preserved, Preserve: prefixes("198.51.100.0/24")},
 				Authorise: Authorise{Cookie: CookieComputed, CookieLifetime: 10 * time.Minute,
 					CookieSecretFile: "/var/lib/tandem-concentrator/cookie", Strangers: StrangersError},
 				Clients: []Client{
@@ -285,7 +286,7 @@ func mustBeValid(t *testing.T, c *Config) {
 	t.Helper()
 	l := c.Limits
 	if len(c.Listen) == 0 || c.FastOpenQueue < 1 || c.Control == "" || l.MaxConnections < 1 || l.MaxPending < 1 ||
-		l.MaxPendingPerSource < 1 || l.RequestTimeout <= 0 || l.ConnectTimeout <= 0 || l.DrainTimeout < 0 ||
+		l.MaxPendingPerSource < 1 || l.RequestTimeout <= 0 || l.ConnectTimeout <= 0 || l.DrainTimeout < 0 || l.HandoverTimeout < 0 ||
 		c.Authorise.CookieLifetime <= 0 {
 		t.Errorf("out of range: %+v", c)
 	}

@@ -11,6 +11,8 @@ import (
 	"time"
 
 	"github.com/pelletier/go-toml/v2"
+
+	"github.com/tandem-mptcp/tandem/concentrator/source"
 )
 
 // maxFile bounds the file; 10,000 clients take about 1 MB.
@@ -107,6 +109,9 @@ func (p *parser) config(in *raw) *Config {
 	p.level(&c.Log.Level, "log.level", in.Log.Level)
 	p.limits(&c.Limits, &in.Limits)
 	c.Connect.Sources = append(p.sources("connect.source4", in.Connect.Source4, true), p.sources("connect.source6", in.Connect.Source6, false)...)
+	choose(p, &c.Connect.Source, "connect.source", in.Connect.Source,
+		choice[source.Mode]{"shared", source.Shared}, choice[source.Mode]{"preserved", source.Preserved})
+	c.Connect.Preserve = p.prefixes("connect.preserve", in.Connect.Preserve)
 	p.authorise(&c.Authorise, &in.Authorise)
 	p.destinations(&c.Destinations, &in.Destinations)
 	c.Clients = p.clients(in.Clients)
@@ -175,6 +180,7 @@ func (p *parser) limits(l *Limits, in *rawLimits) {
 	p.count(&l.MaxParkedPerClient, "limits.max_parked_per_client", in.MaxParkedPerClient, 0, 1_000_000)
 	p.duration(&l.ParkTimeout, "limits.park_timeout", in.ParkTimeout, time.Minute, 24*time.Hour)
 	p.duration(&l.DrainTimeout, "limits.drain_timeout", in.DrainTimeout, 0, time.Hour)
+	p.duration(&l.HandoverTimeout, "limits.handover_timeout", in.HandoverTimeout, 0, 30*24*time.Hour)
 }
 
 func (p *parser) authorise(a *Authorise, in *rawAuthorise) {
@@ -211,6 +217,9 @@ func warnings(c *Config) (out []string) {
 	}
 	if c.BindingLog.Block > 0 && len(c.Connect.Sources) == 0 {
 		out = append(out, "binding_log.block without connect.source4 or source6: the log cannot name the address, since the kernel chooses it")
+	}
+	if c.Connect.Source == source.Preserved && len(c.Connect.Preserve) == 0 {
+		out = append(out, "connect.source = \"preserved\" without connect.preserve: no router's address may be dialled with, so only clients with prefixes of their own keep theirs")
 	}
 	if l := c.Limits; l.MaxPendingPerSource > l.MaxPending {
 		out = append(out, "limits.max_pending_per_source is above limits.max_pending and never applies")

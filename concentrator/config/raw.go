@@ -54,11 +54,14 @@ type rawLimits struct {
 	MaxParkedPerClient  *int64  `toml:"max_parked_per_client"`
 	ParkTimeout         *string `toml:"park_timeout"`
 	DrainTimeout        *string `toml:"drain_timeout"`
+	HandoverTimeout     *string `toml:"handover_timeout"`
 }
 
 type rawConnect struct {
-	Source4 []string `toml:"source4"`
-	Source6 []string `toml:"source6"`
+	Source   *string  `toml:"source"`
+	Preserve []string `toml:"preserve"`
+	Source4  []string `toml:"source4"`
+	Source6  []string `toml:"source6"`
 }
 
 type rawAuthorise struct {

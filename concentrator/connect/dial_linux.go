@@ -31,6 +31,9 @@ type Dialer struct {
 	Mark   uint32     // SO_MARK, which needs CAP_NET_ADMIN; 0: none
 	Source netip.Addr // address to dial from; not valid: the kernel chooses
 	Port   uint16     // port to dial from; 0: the kernel chooses
+	// Transparent: Source need not be this host's (IP_TRANSPARENT, which needs
+	// CAP_NET_ADMIN). What is sent there must be led to this host's sockets.
+	Transparent bool
 }
 
 // Dial connects to dst with plain TCP, never MPTCP. The time it may take is
@@ -80,6 +83,15 @@ func (d *Dialer) prepare(fd int, v6 bool, queue *errorQueue) error {
 		// an option of level IP for IPv6 sockets too.
 		if err := unix.SetsockoptInt(fd, unix.SOL_IP, unix.IP_BIND_ADDRESS_NO_PORT, 1); err != nil {
 			return wrap("setsockopt IP_BIND_ADDRESS_NO_PORT", err)
+		}
+	}
+	if d.Transparent {
+		level, option := unix.SOL_IP, unix.IP_TRANSPARENT
+		if v6 {
+			level, option = unix.SOL_IPV6, unix.IPV6_TRANSPARENT
+		}
+		if err := unix.SetsockoptInt(fd, level, option, 1); err != nil {
+			return wrap("setsockopt IP_TRANSPARENT", err)
 		}
 	}
 	if d.Port != 0 {

@@ -22,6 +22,9 @@ type Usage struct {
 	Log       *slog.Logger     // what cannot be saved
 	Now       func() time.Time // nil: time.Now
 
+	// Saved is what Save wrote last, by client.
+	Saved map[string]Volume
+
 	saved []byte
 }
 
@@ -114,7 +117,7 @@ func (u *Usage) Save() error {
 	if err := d.Write(usageFile, append(text, '\n')); err != nil {
 		return fmt.Errorf("usage: %w", err)
 	}
-	u.saved = text
+	u.saved, u.Saved = text, all
 	return nil
 }
 

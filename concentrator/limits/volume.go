@@ -44,6 +44,13 @@ func (c *Client) moved(now time.Time) {
 	c.period.end.Store(end.Unix())
 }
 
+// Add counts bytes that were moved elsewhere.
+func (c *Client) Add(up, down int64, now time.Time) {
+	c.turn(now)
+	c.up.bytes.Add(up)
+	c.down.bytes.Add(down)
+}
+
 // Volume is what a client has moved this month.
 type Volume struct {
 	Start time.Time `json:"start"` // of the month

@@ -23,6 +23,10 @@ func Stopping(timeout time.Duration) {
 	tell(fmt.Sprintf("%s\nEXTEND_TIMEOUT_USEC=%d\nSTATUS=draining", daemon.SdNotifyStopping, (timeout + grace).Microseconds()))
 }
 
+// MainPID says that another process is the service from now on: it is listened
+// to, we are not.
+func MainPID(pid int) { tell(fmt.Sprintf("MAINPID=%d", pid)) }
+
 // grace is for what has to be done after the drain.
 const grace = 10 * time.Second
 

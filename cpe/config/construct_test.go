@@ -6,7 +6,7 @@ import (
 	"testing"
 )
 
-// read is lexer and structure together, as Parse uses them.
+// read is the guard and go-uci together, as Parse uses them.
 func read(text string) ([]*section, error) {
 	statements, err := lex("tandem", text)
 	if err != nil {
@@ -14,6 +14,9 @@ func read(text string) ([]*section, error) {
 	}
 	f := &faults{file: "tandem"}
 	sections := structure(f, statements)
+	if err := readValues(sections); err != nil {
+		return nil, err
+	}
 	return sections, f.err()
 }
 

@@ -7,8 +7,9 @@ import (
 	"testing"
 )
 
-// FuzzParse shows that no file makes Parse panic, and that a file is taken
-// whole or refused with its name.
+// FuzzParse shows that no file makes Parse panic, that a file is taken whole
+// or refused with its name, and that go-uci behind the guard reads every value
+// as the guard does (readValues refuses otherwise).
 func FuzzParse(f *testing.F) {
 	for _, pattern := range []string{"testdata/good/*.conf", "testdata/bad/*.conf", samplePath} {
 		all, err := filepath.Glob(pattern)
@@ -34,6 +35,20 @@ func FuzzParse(f *testing.F) {
 		}
 		if !strings.HasPrefix(err.Error(), "tandem:") {
 			t.Errorf("error does not name the file: %v", err)
+		}
+		if strings.Contains(err.Error(), "uci reader") {
+			t.Errorf("guard and go-uci differ: %v", err)
+		}
+	})
+}
+
+func FuzzEscape(f *testing.F) {
+	f.Add("")
+	f.Add("a'b % \\\n")
+	f.Fuzz(func(t *testing.T, s string) {
+		got, err := unescape(escape(s))
+		if err != nil || got != s {
+			t.Errorf("unescape(escape(%q)) = %q, %v", s, got, err)
 		}
 	})
 }

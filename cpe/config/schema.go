@@ -73,7 +73,6 @@ func Describe() Schema {
 			"cookie":   {Kind: kindCookie, Max: ptr(maxCookie)},
 			"key":      {Kind: kindKey},
 			"forwards": one(kindBool, false),
-			"mode":     choose("explicit", "explicit", "on-path"),
 		},
 		"wan": {
 			"enabled":       one(kindBool, true),

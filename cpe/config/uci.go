@@ -15,8 +15,8 @@ const (
 	FileName = "tandem"
 	// maxFile bounds the file; 10,000 bypass prefixes take 0.4 MB.
 	maxFile = 4 << 20
-	// maxSections and maxOptions bound the time for a file: an option is looked
-	// for among those of its section.
+	// maxSections and maxOptions bound go-uci's time, which grows with the
+	// square of both.
 	maxSections = 1000
 	maxOptions  = 100
 )
@@ -47,6 +47,9 @@ func Parse(file string, r io.Reader) (*Config, error) {
 	}
 	f := &faults{file: file}
 	sections := structure(f, statements)
+	if err := readValues(sections); err != nil {
+		return nil, &Error{File: file, Msg: err.Error()}
+	}
 	c := decode(f, sections).config(f)
 	if err := f.err(); err != nil {
 		return nil, err

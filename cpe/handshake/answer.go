@@ -8,6 +8,7 @@ import (
 
 	"github.com/tandem-mptcp/tandem/shared/convert"
 	"github.com/tandem-mptcp/tandem/shared/credential"
+	"github.com/tandem-mptcp/tandem/shared/origin"
 )
 
 // Kind is what an answer means for the flow.
@@ -22,6 +23,7 @@ const (
 	NeedsCookie             // Error 3: ask again with Cookie
 	Broken                  // any other error: the two ends do not understand each other
 	WrongTime               // Error 192, proven: the Signer's clock is right now, ask again
+	NeedsOrigin             // Error 193: ask again and name the LAN host
 	Unproven                // a signed request, and no proof that our concentrator answers: believe nothing
 )
 
@@ -31,6 +33,8 @@ type Answer struct {
 	Code   convert.Code  // of the Error TLV, where there is one
 	Wait   time.Duration // for Busy
 	Cookie []byte        // for NeedsCookie
+	// WantsOrigin: requests from now on are to name the LAN host (package origin).
+	WantsOrigin bool
 }
 
 // Err returns the answer as an error, nil when it is Accepted.
@@ -89,7 +93,7 @@ func ReadAnswer(r io.Reader, buf []byte, s *credential.Signer, nonce credential.
 
 func interpret(m *convert.Message) Answer {
 	if !m.HasError {
-		return Answer{Kind: Accepted}
+		return Answer{Kind: Accepted, WantsOrigin: origin.IsWanted(m)}
 	}
 	a := Answer{Kind: Broken, Code: m.Error.Code}
 	switch m.Error.Code {
@@ -102,6 +106,8 @@ func interpret(m *convert.Message) Answer {
 		a.Wait, _ = m.Error.Wait()
 	case convert.NotAuthorized, convert.UnsupportedTCPOption:
 		a.Kind = Forbidden
+	case origin.Missing:
+		a.Kind = NeedsOrigin
 	case convert.MissingCookie:
 		if cookie, ok := m.Error.Cookie(); ok {
 			a.Kind, a.Cookie = NeedsCookie, append([]byte(nil), cookie...)

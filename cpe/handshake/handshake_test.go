@@ -34,9 +34,9 @@ func TestAppend(t *testing.T) {
 		var err error
 		switch tt.name {
 		case "connect":
-			got, _, err = AppendConnect(nil, v4, nil, nil)
+			got, _, err = AppendConnect(nil, v4, netip.Addr{}, nil, nil)
 		case "connect with cookie":
-			got, _, err = AppendConnect(nil, v4, []byte{1, 2, 3, 4}, nil)
+			got, _, err = AppendConnect(nil, v4, netip.Addr{}, []byte{1, 2, 3, 4}, nil)
 		case "info":
 			got, _, err = AppendInfo(nil, nil, nil)
 		}

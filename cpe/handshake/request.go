@@ -8,13 +8,18 @@ import (
 
 	"github.com/tandem-mptcp/tandem/shared/convert"
 	"github.com/tandem-mptcp/tandem/shared/credential"
+	"github.com/tandem-mptcp/tandem/shared/origin"
 	"github.com/tandem-mptcp/tandem/shared/reverse"
 )
 
 // AppendConnect appends a request to be connected to dst, signed by s, if any.
-// The LAN host's own bytes may follow at once. The nonce is for ReadAnswer.
-func AppendConnect(b []byte, dst netip.AddrPort, cookie []byte, s *credential.Signer) ([]byte, credential.Nonce, error) {
+// host, if valid, is the LAN host that it names. That one's own bytes may follow
+// at once. The nonce is for ReadAnswer.
+func AppendConnect(b []byte, dst netip.AddrPort, host netip.Addr, cookie []byte, s *credential.Signer) ([]byte, credential.Nonce, error) {
 	m := convert.Message{HasConnect: true, Connect: convert.Connect{Addr: dst}, Cookie: cookie}
+	if host.IsValid() {
+		m.Private = []convert.Raw{origin.Of(host)}
+	}
 	return appendSigned(b, &m, s)
 }
 

@@ -50,7 +50,7 @@ func TestClock(t *testing.T) {
 	for _, clock := range []time.Duration{-10 * year, 10 * year, -time.Hour, time.Hour} {
 		s, far := ends(t, clock)
 		var header [256]byte
-		request, nonce, err := AppendConnect(header[:0], dst, []byte{1, 2, 3, 4}, s)
+		request, nonce, err := AppendConnect(header[:0], dst, netip.Addr{}, []byte{1, 2, 3, 4}, s)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -69,7 +69,7 @@ func TestClock(t *testing.T) {
 			t.Errorf("clock %s: corrected by %s", clock, s.Offset())
 		}
 		for range 3 {
-			again, nonce, err := AppendConnect(header[:0], dst, nil, s)
+			again, nonce, err := AppendConnect(header[:0], dst, netip.Addr{}, nil, s)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -156,7 +156,7 @@ func TestSignedAllocations(t *testing.T) {
 	s, _ := ends(t, 0)
 	dst := netip.MustParseAddrPort("[2001:db8::1]:443")
 	var header [256]byte
-	if n := testing.AllocsPerRun(100, func() { _, _, _ = AppendConnect(header[:0], dst, nil, s) }); n > 1 {
+	if n := testing.AllocsPerRun(100, func() { _, _, _ = AppendConnect(header[:0], dst, netip.Addr{}, nil, s) }); n > 1 {
 		t.Errorf("%v allocations for a request", n)
 	}
 }

@@ -10,7 +10,8 @@ import (
 // line is what is known of one line. The watch's mu guards it, but for rtt.
 type line struct {
 	name    string
-	metered bool
+	wan     uplink.WAN
+	budget  *Budget // nil: it costs nothing
 	present bool
 	up      bool
 
@@ -26,8 +27,6 @@ type line struct {
 
 	asking bool
 	asked  time.Time
-	tokens float64 // bytes that may be spent on a metered line
-	filled time.Time
 
 	mu  sync.Mutex
 	rtt time.Duration // of probes, smoothed; 0 while unknown
@@ -63,17 +62,11 @@ const (
 
 	// probeBytes is what a handshake and its end cost, both ways.
 	probeBytes = 320
-	// A metered line pays at most 1 MB a month, 50 kB of it at a time.
-	tokensPerSecond = 1e6 / (30 * 86400)
-	tokensMost      = 50e3
-	// tokensFirst is what a start of the daemon may cost: some starts a day
-	// stay within the month's megabyte.
-	tokensFirst = 5e3
 )
 
 // see books the counters.
 func (l *line) see(now time.Time, wan uplink.WAN, c uplink.Counters) {
-	l.metered = wan.Metered
+	l.wan = wan
 	if wan.Present != l.present || wan.Up != l.up {
 		l.present, l.up = wan.Present, wan.Up
 		l.pace, l.silent, l.asked = 0, 0, now
@@ -85,7 +78,6 @@ func (l *line) see(now time.Time, wan uplink.WAN, c uplink.Counters) {
 	l.rate = float64(c.Up+c.Down-l.bytes) / dt.Seconds()
 	l.at, l.packets, l.bytes = now, c.DownPackets, c.Up+c.Down
 	if fresh || dt <= 0 {
-		l.fresh(now)
 		return
 	}
 	if came == 0 {
@@ -100,19 +92,12 @@ func (l *line) see(now time.Time, wan uplink.WAN, c uplink.Counters) {
 	l.pace += (float64(came)/dt.Seconds() - l.pace) * min(1, dt.Seconds()/0.3)
 }
 
-// fresh begins to count what a line may cost.
-func (l *line) fresh(now time.Time) {
-	if l.filled.IsZero() {
-		l.filled, l.tokens = now, tokensFirst
-	}
-}
-
 // busy tells whether a silence would be noticed only by looking often.
 func (l *line) busy() bool {
 	return l.present && (l.asking || l.pace >= nearlySteady)
 }
 
-// due tells whether the line has to be asked now. others is when something last
+// due tells whether the line has to be asked now, and spends what that costs. others is when something last
 // came in over another line; compared says that delays are compared.
 func (l *line) due(now, others time.Time, compared bool) bool {
 	switch {
@@ -123,10 +108,10 @@ func (l *line) due(now, others time.Time, compared bool) bool {
 	case l.pace >= steady && l.silent >= quiet && (others.Sub(l.moving) >= quiet || l.alone >= unheard):
 		// Not so when all traffic ends: then there is nothing to be missed.
 		l.pace = 0 // once for each time it falls silent
-		return l.affords(now)
+		return l.pays()
 	}
 	every := l.idleEvery(compared)
-	return l.silent >= every && now.Sub(l.asked) >= every && l.affords(now)
+	return l.silent >= every && now.Sub(l.asked) >= every && l.pays()
 }
 
 // deadEvery is how often a dead line is asked.
@@ -140,7 +125,7 @@ func (l *line) deadEvery(now time.Time) time.Duration {
 // idleEvery is how often a line over which nothing comes is asked.
 func (l *line) idleEvery(compared bool) time.Duration {
 	switch {
-	case l.metered:
+	case l.wan.Metered:
 		return idleProbeMetered
 	case compared:
 		return comparedProbe
@@ -161,17 +146,8 @@ func (l *line) rest(now time.Time, compared bool) time.Duration {
 	return min(restMost, max(every-l.silent, every-now.Sub(l.asked)))
 }
 
-// affords tells whether a metered line may be asked.
-func (l *line) affords(now time.Time) bool {
-	l.tokens = min(tokensMost, l.tokens+now.Sub(l.filled).Seconds()*tokensPerSecond)
-	l.filled = now
-	return !l.metered || l.tokens >= probeBytes
-}
-
-func (l *line) spend(now time.Time) {
-	l.affords(now)
-	l.tokens = max(0, l.tokens-probeBytes)
-}
+// pays spends the cost of a probe, if a metered line has as much left.
+func (l *line) pays() bool { return l.budget.Take(l.wan, probeBytes) }
 
 // patience is how long an answer may take.
 func (l *line) patience() time.Duration {

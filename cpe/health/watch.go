@@ -31,6 +31,8 @@ type Watch struct {
 	Mark    uint32
 	// Started returns a channel that is closed as soon as flows are carried.
 	Started func() <-chan struct{}
+	// Budget bounds what metered lines pay; nil: nothing does.
+	Budget *Budget
 	// Compares, if set, tells whether somebody compares the lines' delays now.
 	Compares func() bool
 
@@ -100,6 +102,9 @@ func (w *Watch) look(ctx context.Context) (again time.Duration) {
 			again = min(again, l.deadEvery(now))
 		}
 	}
+	if len(w.Targets()) == 0 {
+		return again
+	}
 	compared := w.Compares != nil && w.Compares()
 	for _, wan := range wans {
 		l := w.line(wan)
@@ -126,7 +131,7 @@ func (w *Watch) moved(but string) (last time.Time) {
 func (w *Watch) line(wan uplink.WAN) *line {
 	l := w.lines[wan.Name]
 	if l == nil {
-		l = &line{name: wan.Name}
+		l = &line{name: wan.Name, budget: w.Budget}
 		w.lines[wan.Name] = l
 	}
 	return l
@@ -138,7 +143,7 @@ func (w *Watch) suspect(ctx context.Context, name string) {
 	defer w.mu.Unlock()
 	for _, wan := range w.Lines.WANs() {
 		if wan.Name == name && wan.Up {
-			if l := w.line(wan); l.affords(time.Now()) {
+			if l := w.line(wan); !l.asking && w.Budget.Take(wan, probeBytes) {
 				w.ask(ctx, l, wan)
 			}
 		}
@@ -152,7 +157,6 @@ func (w *Watch) ask(ctx context.Context, l *line, wan uplink.WAN) {
 		return
 	}
 	l.asking = true
-	l.spend(time.Now())
 	w.wg.Add(1)
 	go func() {
 		defer w.wg.Done()
@@ -181,6 +185,7 @@ func (w *Watch) judge(ctx context.Context, l *line, wan uplink.WAN, targets []ne
 			<-others
 			return
 		}
+		w.Budget.Owe(wan, probeBytes) // the second one
 		if <-others {
 			w.Lines.Declare(wan.Name, "no answer from the concentrator over this line, but over another")
 		}
@@ -204,6 +209,7 @@ func (w *Watch) othersAnswer(ctx context.Context, than string, targets []netip.A
 		l := w.line(wan)
 		w.mu.Unlock()
 		asked++
+		w.Budget.Owe(wan, probeBytes) // a dead line costs more than its price
 		go func() { answer <- w.answers(ctx, l, wan, target, l.patience()) }()
 	}
 	any := false

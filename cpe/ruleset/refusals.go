@@ -27,6 +27,10 @@ const refusalTime = 6 * time.Second
 // refusalsMost bounds each set; the kernel takes no more.
 const refusalsMost = 4096
 
+// leftTime is how long packets for a subflow that was left are answered with a
+// reset, unless it is said again.
+const leftTime = time.Minute
+
 // Refusals lets the rules turn down what a server has just turned down. LAN
 // hosts are accepted before their server is asked, so their first attempt ends
 // with a reset after it seemed to succeed; the next ones see the truth at once.
@@ -44,6 +48,9 @@ type refused struct {
 	how Refusal
 }
 
+// left is the way of a refused that is the local end of a subflow.
+const left Refusal = -1
+
 // NewRefusals returns an empty one. Run must run.
 func NewRefusals() *Refusals { return &Refusals{queue: make(chan refused, 256)} }
 
@@ -54,6 +61,16 @@ func (r *Refusals) Add(dst netip.AddrPort, how Refusal) {
 	default:
 	}
 }
+
+// Left has the concentrator told by a reset that we have left the subflow with
+// this local end, as soon as it sends something on it. It never waits.
+//
+// The kernel does not tell it so of a connection's first subflow: that goes on
+// to take and acknowledge what comes and throws it away (__mptcp_close_ssk,
+// Linux 6.12 and 6.18). And a concentrator's kernel goes on to use a subflow
+// that was ended by FIN where a direction of the connection has ended too
+// (__mptcp_close_subflow), so that nothing arrives any more.
+func (r *Refusals) Left(local netip.AddrPort) { r.Add(local, left) }
 
 // Run hands what was added to the kernel until ctx ends. report gets failures;
 // they cost nothing but the truth of a second try.
@@ -81,11 +98,14 @@ func renderRefusals(batch []refused) string {
 		if addr.Is4() {
 			family = "4"
 		}
-		name := "refused"
-		if one.how == Unreachable {
+		name, lasts := "refused", refusalTime
+		switch one.how {
+		case Unreachable:
 			name = "unreachable"
+		case left:
+			name, lasts = "left", leftTime
 		}
-		fmt.Fprintf(&b, "add element inet tandem %s%s { %s . %d timeout %ds }\n", name, family, addr.WithZone(""), one.dst.Port(), int(refusalTime.Seconds()))
+		fmt.Fprintf(&b, "add element inet tandem %s%s { %s . %d timeout %ds }\n", name, family, addr.WithZone(""), one.dst.Port(), int(lasts.Seconds()))
 	}
 	return b.String()
 }
@@ -100,6 +120,15 @@ func refusalRules() string {
 	return b.String()
 }
 
+// leftRules answer to what comes on subflows that were left.
+func leftRules() string {
+	var b strings.Builder
+	for _, ip := range families() {
+		fmt.Fprintf(&b, "\t\t%s saddr @concentrator%s tcp sport @concentrator_port %s daddr . tcp dport @left%s tcp flags & rst == 0 reject with tcp reset\n", ip.keyword, ip.number, ip.keyword, ip.number)
+	}
+	return b.String()
+}
+
 // unreachable is what connect() sees as EHOSTUNREACH.
 func unreachable(ip family) string {
 	if ip.number == "6" {
@@ -110,7 +139,7 @@ func unreachable(ip family) string {
 
 // writeRefusalSets writes the sets that Refusals fills. A reload empties them.
 func writeRefusalSets(b *strings.Builder) {
-	for _, name := range []string{"refused", "unreachable"} {
+	for _, name := range []string{"refused", "unreachable", "left"} {
 		for _, ip := range families() {
 			fmt.Fprintf(b, "\tset %s%s {\n\t\ttype ipv%s_addr . inet_service\n\t\tsize %d\n\t\tflags timeout\n\t}\n\n", name, ip.number, ip.number, refusalsMost)
 		}

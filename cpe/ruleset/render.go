@@ -69,9 +69,9 @@ func Render(c *config.Config, f policy.Facts, mode Mode) string {
 	fmt.Fprintf(&b, `	chain input {
 		type filter hook input priority filter; policy accept;
 		tcp dport %d tcp flags & (fin | syn | rst | ack) == syn meta mark & %#x != %#x reject with tcp reset
-	}
+%s	}
 
-`, c.Port, MarkMask, MarkDeliver)
+`, c.Port, MarkMask, MarkDeliver, leftRules())
 	if f.Mwan3 != 0 && f.Mwan3&MarkMask == 0 {
 		// All bits of its mask mean to mwan3 that a connection has its line. Ours
 		// have: they are bound to it.

@@ -38,6 +38,7 @@ type leg struct {
 	wasBackup bool      // as last told to the kernel
 	told      bool      // since the subflow is there
 	tried     time.Time // to make it
+	asked     bool      // the kernel took that, and it has not come about yet
 	pause     time.Duration
 	drain     time.Time // it is not wanted any more since
 	up, down  uint64    // bytes carried when last looked at
@@ -75,6 +76,16 @@ type mover struct {
 	// announce: this kernel knows the device of a subflow only if its address
 	// was announced with it.
 	announce bool
+	// joined, if set, is told what came of a subflow that was asked for.
+	joined func(w uplink.WAN, came bool)
+}
+
+// report tells what came of the subflow of a leg.
+func (m *mover) report(l *leg, w uplink.WAN, came bool) {
+	if l.asked && m.joined != nil {
+		m.joined(w, came)
+	}
+	l.asked = false
 }
 
 // move compares and acts. It returns whether it has to be called again soon.
@@ -103,6 +114,7 @@ func (m *mover) move(r *record, subflows []mptcp.Subflow, wans []uplink.WAN, use
 		case s.State != mptcp.StateEstablished:
 			unrest = true
 		default:
+			m.report(r.legOf(a), wans[i], true)
 			m.tell(r, s, u == backup)
 			if u == carry {
 				carries++
@@ -168,6 +180,7 @@ func (m *mover) create(r *record, w uplink.WAN, a netip.Addr, u use) {
 	if m.now.Sub(l.tried) < l.pause {
 		return
 	}
+	m.report(l, w, false)
 	l.tried, l.pause = m.now, min(max(retryFirst, 2*l.pause), retryMost)
 	l.wasBackup, l.told, l.drain = u == backup, false, time.Time{}
 	e := mptcp.Endpoint{ID: m.ids(a), Addr: a, IfIndex: w.Index}
@@ -179,7 +192,7 @@ func (m *mover) create(r *record, w uplink.WAN, a netip.Addr, u use) {
 	}
 	// ENOTCONN: the peer has yet to confirm MPTCP. What else fails now may
 	// work later.
-	_ = m.pm.CreateSubflow(r.token, e, r.remote)
+	l.asked = m.pm.CreateSubflow(r.token, e, r.remote) == nil
 }
 
 // isUp tells whether an address belongs to a line that is up.

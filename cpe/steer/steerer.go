@@ -20,6 +20,8 @@ type Steerer struct {
 	PM    PathManager
 	Lines *uplink.Tracker
 	Flows *flows.Table
+	// Joined, if set, is told whether a subflow that was asked for came about.
+	Joined func(concentrator string, line uplink.WAN, came bool)
 
 	records map[uint64]*record
 	loads   map[string]*load // by line
@@ -137,7 +139,9 @@ func (s *Steerer) step(now time.Time) time.Duration {
 	}
 	m := &mover{pm: s.PM, ids: s.id, now: now, announce: s.announce}
 	for i, r := range due {
-		r.looked = now
+		if r.looked = now; s.Joined != nil {
+			m.joined = func(w uplink.WAN, came bool) { s.Joined(r.flow.Concentrator, w, came) }
+		}
 		if r.unrest = false; len(looks[i]) == 0 && !r.remote.IsValid() {
 			continue
 		}

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"time"
 
 	"github.com/tandem-mptcp/tandem/cpe/config"
 	"github.com/tandem-mptcp/tandem/shared/logline"
@@ -28,9 +29,17 @@ type endpoints struct {
 	ours   []mptcp.Endpoint
 	idle   bool // there are no connections that would use them, but those of ours
 
-	onPath bool            // servers' connections are taken over by one that announces its address
-	lost   map[string]bool // lines that were down once; what leads to announced addresses goes over them anew
+	dark  bool      // no line was up when last looked at
+	until time.Time // to when nothing is removed
+	again func()    // calls for another sync
 }
+
+// returnTime is how long after a time without any line the endpoints of those
+// that are still down are kept: lines that went together come back together, but
+// not in the same moment. A connection of which one direction has ended takes
+// no new subflow (net/mptcp/protocol.c, mptcp_finish_join, Linux 6.18), so it
+// lives as long as one that it has.
+const returnTime = 3 * time.Second
 
 // maxSubflows is the kernel's own bound (8 additional ones before Linux 7).
 const maxSubflows = 8
@@ -40,38 +49,22 @@ func (e *endpoints) open() error {
 	if e.before, err = e.pm.Limits(); err != nil {
 		return fmt.Errorf("mptcp path manager: %w", err)
 	}
-	return e.setLimits()
-}
-
-// setLimits takes announced addresses only where a concentrator announces some:
-// any server that speaks MPTCP could.
-func (e *endpoints) setLimits() error {
 	limits := e.before
 	limits.Subflows = maxSubflows
-	if e.onPath {
-		limits.AddAddrAccepted = maxSubflows
-	}
 	return e.pm.SetLimits(limits)
 }
 
-// sync adds what is missing and removes what is gone. When no line is up it
-// removes nothing: a connection that waits out a short break of its only path
-// survives, one whose subflow was taken away does not.
+// sync adds what is missing and removes what is gone. When no line is up, or was
+// up a moment ago, it removes nothing: a connection that waits out a short break
+// of its only path survives, one whose subflow was taken away may not.
 //
 // Lines get endpoints of the families in which a concentrator can be reached
 // only: the kernel holds no more than eight (Linux 6.18).
 func (e *endpoints) sync(wans []WAN, to []config.Concentrator) error {
-	var errs []error
-	if onPath := slices.ContainsFunc(to, func(c config.Concentrator) bool { return c.OnPath }); onPath != e.onPath {
-		e.onPath = onPath
-		errs = append(errs, e.setLimits())
-	}
 	var want []mptcp.Endpoint
 	for _, w := range wans {
 		if w.Up {
-			want = append(want, e.of(w, to)...)
-		} else {
-			e.lost[w.Name] = true
+			want = append(want, endpointsOf(w, to)...)
 		}
 	}
 	present, err := e.pm.Endpoints()
@@ -81,6 +74,7 @@ func (e *endpoints) sync(wans []WAN, to []config.Concentrator) error {
 	if e.idle && len(e.ours) == 0 {
 		return e.sweep(present, wans)
 	}
+	var errs []error
 	for _, ep := range want {
 		i := slices.IndexFunc(present, func(p mptcp.Endpoint) bool { return p.Addr == ep.Addr })
 		if i >= 0 && present[i].IfIndex == ep.IfIndex && present[i].Flags&ownedFlags == ep.Flags {
@@ -91,14 +85,24 @@ func (e *endpoints) sync(wans []WAN, to []config.Concentrator) error {
 		}
 		errs = append(errs, e.pm.AddEndpoint(ep))
 	}
-	if len(want) > 0 {
-		for _, p := range present {
-			if e.mine(p, wans) && !slices.ContainsFunc(want, func(w mptcp.Endpoint) bool { return w.Addr == p.Addr }) {
-				errs = append(errs, e.pm.DelEndpoint(p))
-			}
-		}
-		e.ours = want
+	now := time.Now()
+	if e.dark && len(want) > 0 {
+		e.until = now.Add(returnTime)
+		time.AfterFunc(returnTime, e.again)
 	}
+	if e.dark = len(want) == 0; e.dark {
+		return errors.Join(errs...)
+	}
+	for _, p := range present {
+		switch {
+		case !e.mine(p, wans) || slices.ContainsFunc(want, func(w mptcp.Endpoint) bool { return w.Addr == p.Addr }):
+		case now.Before(e.until):
+			want = append(want, p)
+		default:
+			errs = append(errs, e.pm.DelEndpoint(p))
+		}
+	}
+	e.ours = want
 	return errors.Join(errs...)
 }
 
@@ -114,18 +118,10 @@ func (e *endpoints) sweep(present []mptcp.Endpoint, wans []WAN) error {
 }
 
 // ownedFlags are those sync sets and compares.
-const ownedFlags = mptcp.FlagSubflow | mptcp.FlagBackup | mptcp.FlagFullmesh
+const ownedFlags = mptcp.FlagSubflow | mptcp.FlagBackup
 
-// of returns a line's endpoints. A connection that is taken over on its way may
-// get no subflow to the server's address: those over the other lines go to the
-// announced one, for which the kernel takes endpoints with FlagFullmesh. On the
-// line where connections begin that would make a second one, needed only when it
-// was lost in between.
-func (e *endpoints) of(w WAN, to []config.Concentrator) []mptcp.Endpoint {
+func endpointsOf(w WAN, to []config.Concentrator) []mptcp.Endpoint {
 	flags := mptcp.FlagSubflow
-	if e.onPath && (w.Role != config.Primary || e.lost[w.Name]) {
-		flags |= mptcp.FlagFullmesh
-	}
 	if w.Role == config.Standby {
 		flags |= mptcp.FlagBackup
 	}

@@ -4,8 +4,7 @@
 // pair, so that what one connection learns the next one uses.
 //
 // Read converter.go (health), open.go (one connection), warm.go (those made in
-// advance), repair.go (when they end too early), trust.go, probe.go, syndata.go; onpath.go for
-// one that needs no request.
+// advance), repair.go (when they end too early), trust.go, probe.go, syndata.go.
 package upstream
 
 import (
@@ -33,6 +32,12 @@ type Converter struct {
 	Port uint16
 	// Mode is the one of connections made in advance, and of probes.
 	Mode config.Mode
+	// Affords, if set, tells whether a line may be asked something of that many
+	// bytes for no flow's sake, and books it.
+	Affords func(line uplink.WAN, bytes int64) bool
+	// Steered is set where package steer makes the connections' subflows, not the
+	// kernel.
+	Steered bool
 	// Inbound, if set, gets the connections from outside, and Wanted are the
 	// ports of the concentrator whose connections are asked for.
 	Inbound func(*Inbound)
@@ -41,8 +46,6 @@ type Converter struct {
 	Suspect func(line string)
 	// Delay, if set, is told the round trips of handshakes.
 	Delay func(line string, rtt time.Duration)
-	// OnPath: it takes connections to servers over, without a request (onpath.go).
-	OnPath bool
 
 	log      *logline.Logger
 	lines    Lines
@@ -58,7 +61,6 @@ type Converter struct {
 
 	zeroRTT zeroRTT
 	passes  passes
-	onPath  onPath
 
 	mu     sync.Mutex
 	addrs  []netip.Addr
@@ -71,6 +73,7 @@ type Converter struct {
 	wakeUp chan struct{}
 	asked  chan struct{} // closed when the first check is over
 
+	origin  atomic.Bool // requests name the LAN host
 	retired atomic.Bool // Run has ended: what becomes of the converter is no news
 }
 
@@ -79,7 +82,7 @@ type Converter struct {
 func NewConverter(log *logline.Logger, c config.Concentrator, signer *credential.Signer, mark uint32, timeout time.Duration, lines Lines) *Converter {
 	return &Converter{
 		signer: signer,
-		Name:   c.Name, Port: c.Port, OnPath: c.OnPath, log: log.With("concentrator", c.Name), lines: lines,
+		Name:   c.Name, Port: c.Port, log: log.With("concentrator", c.Name), lines: lines,
 		timeout: timeout, mark: mark, synData: newSynData(), drops: newDrops(),
 		addrs: c.Addresses, cookie: c.Cookie, wakeUp: make(chan struct{}, 1), asked: make(chan struct{}),
 	}
@@ -185,6 +188,17 @@ func (c *Converter) Fail(cause error, wait time.Duration) {
 // within 5 s is promised; a probe costs some 600 bytes on one line.
 const retryEvery = time.Second
 
+// retryPoor is the same over a metered line whose probes have cost what they
+// may.
+const retryPoor = time.Minute
+
+func (c *Converter) retryAfter() time.Duration {
+	if _, line, err := c.addr(c.Mode); err == nil && c.Affords != nil && !c.Affords(line, 600) {
+		return retryPoor
+	}
+	return retryEvery
+}
+
 // Asked is closed when the first check of the converter is over.
 func (c *Converter) Asked() <-chan struct{} { return c.asked }
 
@@ -213,7 +227,7 @@ func (c *Converter) Run(ctx context.Context) error {
 			select {
 			case <-ctx.Done():
 				return nil
-			case <-time.After(max(retryEvery, time.Until(c.notBefore()))):
+			case <-time.After(max(c.retryAfter(), time.Until(c.notBefore()))):
 			}
 			if !c.Usable() {
 				_ = c.Verify(ctx)

@@ -7,7 +7,6 @@ import (
 
 	"github.com/tandem-mptcp/tandem/cpe/config"
 	"github.com/tandem-mptcp/tandem/cpe/handshake"
-	"github.com/tandem-mptcp/tandem/shared/mptcp"
 )
 
 // probe is one running check of a converter.
@@ -108,9 +107,6 @@ func (c *Converter) askOver(ctx context.Context, attempt *Attempt) error {
 	if err != nil {
 		return fmt.Errorf("%s over %s: %w", attempt.to, attempt.Line.Name, err)
 	}
-	if c.OnPath { // the handshake is all there is
-		return mptcp.Reset(conn)
-	}
 	defer conn.Close()
 	deadline, _ := ctx.Deadline()
 	_ = conn.SetDeadline(deadline)
@@ -126,6 +122,8 @@ func (c *Converter) askOver(ctx context.Context, attempt *Attempt) error {
 		return c.silent(attempt.to, err)
 	}
 	switch answer.Kind {
+	case handshake.Accepted:
+		c.NameHosts(answer.WantsOrigin)
 	case handshake.Unproven:
 		return fmt.Errorf("%s %w", attempt.to, answer.Err())
 	case handshake.NeedsCookie:

@@ -77,9 +77,7 @@ func (c *Converter) try(ctx context.Context, line uplink.WAN, inSYN bool) (t Tri
 	if err != nil {
 		return t, err
 	}
-	if a.dialer.SynData = inSYN; c.OnPath {
-		request = nil
-	}
+	a.dialer.SynData = inSYN
 	begin := time.Now()
 	conn, err := a.dialer.Dial(ctx, a.to, request)
 	if err != nil {
@@ -87,10 +85,6 @@ func (c *Converter) try(ctx context.Context, line uplink.WAN, inSYN bool) (t Tri
 	}
 	defer conn.Close()
 	t.RoundTrip = time.Since(begin)
-	if c.OnPath { // the handshake is all there is
-		t.MPTCP, err = mptcp.IsMPTCP(conn)
-		return t, errors.Join(err, mptcp.Reset(conn))
-	}
 	deadline, _ := ctx.Deadline()
 	_ = conn.SetDeadline(deadline)
 	answer, _, err := c.read(conn, make([]byte, handshake.AnswerBuffer), nonce)

@@ -41,10 +41,17 @@ func (c *Converter) Trust() Trust {
 }
 
 // AppendConnect appends the request to be connected to dst, ready to be sent
-// once: the next attempt needs another.
-func (c *Converter) AppendConnect(b []byte, dst netip.AddrPort) ([]byte, credential.Nonce, error) {
-	return handshake.AppendConnect(b, dst, c.Cookie(), c.signer)
+// once: the next attempt needs another. The LAN host is named to a concentrator
+// that wants it only.
+func (c *Converter) AppendConnect(b []byte, dst netip.AddrPort, host netip.Addr) ([]byte, credential.Nonce, error) {
+	if !c.origin.Load() {
+		host = netip.Addr{}
+	}
+	return handshake.AppendConnect(b, dst, host, c.Cookie(), c.signer)
 }
+
+// NameHosts notes whether the concentrator wants to know the LAN hosts.
+func (c *Converter) NameHosts(wanted bool) { c.origin.Store(wanted) }
 
 // read reads the answer to the request with that nonce. Who answers a signed
 // request without proof is not our concentrator, which is then out of use.

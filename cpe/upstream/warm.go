@@ -61,6 +61,7 @@ func (c *Converter) Warm(mode config.Mode) *Attempt {
 	}
 	a := *conn.Note.(*held).attempt
 	a.warm, a.Mode = conn, mode
+	c.Joins(conn, a.Line.Name, conn.Parked())
 	return &a
 }
 
@@ -149,6 +150,9 @@ func (c *Converter) hold(ctx context.Context, attempt *Attempt) (*warm.Conn, err
 		return nil, &warm.ErrShed{Wait: answer.Wait, Err: answer.Err()}
 	case answer.Err() != nil:
 		return nil, answer.Err()
+	}
+	c.NameHosts(answer.WantsOrigin)
+	switch {
 	case len(rest) > 0: // a connection from outside has waited for it
 		r, size, ok := c.parseReverse(rest, nonce)
 		if !ok || size != len(rest) || c.Inbound == nil {

@@ -30,6 +30,9 @@ type Conn struct {
 	ticket park.Ticket
 }
 
+// Parked is when the connection was ready.
+func (c *Conn) Parked() time.Time { return c.parked }
+
 // Config says how a pool works. All functions must be set but Now.
 type Config struct {
 	Min, Max int

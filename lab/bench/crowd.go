@@ -83,7 +83,7 @@ func (c *crowd) dial(ctx context.Context, port int) (*net.TCPConn, error) {
 
 func (c *crowd) dialAs(ctx context.Context, client crowdClient, port int) (*net.TCPConn, error) {
 	dst := netip.AddrPortFrom(netip.MustParseAddr(house.Server4), uint16(port))
-	request, nonce, err := handshake.AppendConnect(nil, dst, nil, client.signer)
+	request, nonce, err := handshake.AppendConnect(nil, dst, netip.Addr{}, nil, client.signer)
 	if err != nil {
 		return nil, err
 	}

@@ -108,15 +108,19 @@ func TestCheck(t *testing.T) {
 	strip("dsl", labnet.Strip{MPTCP: true})
 	ctx := within(t, time.Minute)
 	state := func() string { return askPaths(t, h).line(t, "dsl").State }
-	made := 0
+	made, broken := 0, 0
 	eventually(t, 20*time.Second, "status says that MPTCP is removed", func() bool {
 		if _, err := h.FirstByte(ctx, "", house.Server4); err != nil {
-			t.Fatal(err)
+			// One of the two that stood ready: MPTCP was taken from it in the
+			// middle of its life, which the kernel may answer with a reset.
+			if broken++; broken > 2 {
+				t.Fatal(err)
+			}
 		}
 		made++
 		return state() == "no-mptcp"
 	})
-	t.Logf("found out after %d connections", made)
+	t.Logf("found out after %d connections, %d broken", made, broken)
 	strip("dsl", labnet.Strip{})
 	eventually(t, 20*time.Second, "status says that MPTCP gets through again", func() bool {
 		if _, err := h.FirstByte(ctx, "", house.Server4); err != nil {

@@ -62,6 +62,14 @@ func (w *crowd) start(ctx context.Context) {
 	}
 }
 
+// logSockets logs what both kernels have of the connections between them.
+func logSockets(t *testing.T, h *house.House) {
+	t.Helper()
+	ctx := within(t, 20*time.Second)
+	t.Log(run(t, ctx, h.Host("cpe"), "sh", "-c", "ss -Mnai; ss -tnai 'dport = :5124'; ip mptcp endpoint; nstat -az 'MPT*'"))
+	t.Log(run(t, ctx, h.Host("core"), "sh", "-c", "ss -Mnai; ss -tnai 'sport = :5124'"))
+}
+
 // finished is how many connections have ended, either way.
 func (w *crowd) finished() int {
 	w.mu.Lock()
@@ -168,12 +176,10 @@ func (w *crowd) end(t *testing.T) {
 	case <-done:
 	case <-time.After(20 * time.Second):
 		// Those have no reason any more to wait. What holds them?
-		ctx := within(t, 20*time.Second)
 		for _, f := range askFlows(t, w.chaos.House).Flows {
 			t.Logf("still there: %+v", f)
 		}
-		t.Log(run(t, ctx, w.chaos.Host("cpe"), "sh", "-c", "ss -Mnai; ss -tnai 'dport = :5124'; ip mptcp endpoint; nstat -az 'MPT*'"))
-		t.Log(run(t, ctx, w.chaos.Host("core"), "sh", "-c", "ss -Mnai; ss -tnai 'sport = :5124'"))
+		logSockets(t, w.chaos.House)
 		<-done
 	}
 	w.mu.Lock()

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"net/http"
 	"os"
 	"path/filepath"
 	"strings"
@@ -17,6 +18,7 @@ import (
 	"time"
 
 	"github.com/tandem-mptcp/tandem/lab/house"
+	labnet "github.com/tandem-mptcp/tandem/lab/net"
 	"github.com/tandem-mptcp/tandem/lab/servers"
 )
 
@@ -29,7 +31,13 @@ const (
 // the rest.
 func lanServer(t *testing.T, h *house.House, address string, rest func(*net.TCPConn)) {
 	t.Helper()
-	l, err := h.Host("lan").Listen("tcp", address)
+	greeter(t, h.Host("lan"), address, rest)
+}
+
+// greeter is lanServer for any host.
+func greeter(t *testing.T, host *labnet.Host, address string, rest func(*net.TCPConn)) {
+	t.Helper()
+	l, err := host.Listen("tcp", address)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -304,11 +312,13 @@ func TestFromOutside(t *testing.T) {
 	})
 }
 
-// TestFromOutsideBulk: a file leaves the LAN host over both lines, and goes on
-// when one of them dies.
+// TestFromOutsideBulk: a file leaves a LAN host by HTTP over both lines, which
+// end in an operator's translator, and goes on when one of them dies. At full
+// length it is compared with what the lines carry up one by one.
 func TestFromOutsideBulk(t *testing.T) {
 	t.Parallel()
 	o := sixty()
+	o.Spec.Topology = labnet.Inbound
 	o.CPESections = redirects
 	h := build(t, o)
 	ctx := within(t, 3*time.Minute)
@@ -319,37 +329,45 @@ func TestFromOutsideBulk(t *testing.T) {
 	if out, err := h.ClientCommand(ctx, "forward", "add", "house", "2222"); err != nil {
 		t.Fatalf("%s, %v", out, err)
 	}
-	lanServer(t, h, lanHost4+":22", func(c *net.TCPConn) { _, _ = io.CopyN(c, servers.NewStream(), size) })
+	l, err := h.Host("lan").Listen("tcp", lanHost4+":22")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { l.Close() })
+	go servers.HTTP(l)
 	ready(t, h)
+	var sum float64 // of the lines, bit/s
+	if *long {
+		var rates [2]float64
+		var errs [2]error
+		var wg sync.WaitGroup
+		for i, from := range []string{house.Direct4, house.DirectLTE4} {
+			wg.Add(1)
+			go func() { defer wg.Done(); rates[i], errs[i] = h.UpRate(ctx, from, 15*time.Second, nil) }()
+		}
+		wg.Wait()
+		if err := errors.Join(errs[:]...); err != nil {
+			t.Fatal(err)
+		}
+		sum = rates[0] + rates[1]
+	}
 	fetch := func(during func(got int64)) time.Duration {
 		t.Helper()
-		var c net.Conn
-		eventually(t, 20*time.Second, "the port is open", func() bool {
-			var err error
-			c, _, _, err = fromOutside(ctx, h, house.Concentrator4+":2222")
-			return err == nil
-		})
-		defer c.Close()
-		_ = c.SetDeadline(time.Now().Add(2 * time.Minute))
-		sum, begin := sha256.New(), time.Now()
-		got := int64(0)
-		defer sayWhySlow(t, ctx, h)()
-		for got < size {
-			n, err := io.CopyN(sum, c, min(256<<10, size-got))
-			if got += n; err != nil {
-				t.Fatalf("after %d bytes: %v", got, err)
-			}
-			if during != nil {
-				during(got)
-			}
+		took, err := fetchFromOutside(t, ctx, h, house.Concentrator4+":2222", size, during)
+		if err != nil {
+			t.Fatal(err)
 		}
-		if s := fmt.Sprintf("%x", sum.Sum(nil)); s != servers.Sum(size) {
-			t.Errorf("sum %s, want %s", s, servers.Sum(size))
-		}
-		return time.Since(begin)
+		return took
 	}
 	took := fetch(nil)
-	t.Logf("%d MB in %v: %.1f Mbit/s of 40", size>>20, took.Round(time.Millisecond), float64(size)*8/took.Seconds()/1e6)
+	rate := float64(size) * 8 / took.Seconds()
+	t.Logf("%d MB in %v: %.1f Mbit/s of 40", size>>20, took.Round(time.Millisecond), rate/1e6)
+	if *long {
+		t.Logf("%.3f of %.1f Mbit/s, the sum of what the lines carry one by one", rate/sum, sum/1e6)
+		if rate < 0.90*sum {
+			t.Errorf("%.3f of the sum, want 0.90", rate/sum)
+		}
+	}
 	var once sync.Once
 	took = fetch(func(got int64) {
 		if got > size/3 {
@@ -361,4 +379,41 @@ func TestFromOutsideBulk(t *testing.T) {
 		}
 	})
 	t.Logf("with the first line cut after a third: %v", took.Round(time.Millisecond))
+}
+
+// fetchFromOutside gets a file of that size by HTTP from the servers' host,
+// checks every byte, and returns what the transfer took. The port may not be
+// open yet.
+func fetchFromOutside(t *testing.T, ctx context.Context, h *house.House, from string, size int64, during func(got int64)) (time.Duration, error) {
+	t.Helper()
+	client := http.Client{Transport: &http.Transport{DisableKeepAlives: true, ReadBufferSize: 64 << 10,
+		DialContext: func(ctx context.Context, network, addr string) (net.Conn, error) {
+			return h.Host("net").Dial(ctx, network, addr)
+		}}}
+	var answer *http.Response
+	eventually(t, 20*time.Second, "the port is open", func() bool {
+		req, err := http.NewRequestWithContext(ctx, "GET", fmt.Sprintf("http://%s/bytes/%d", from, size), nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		answer, err = client.Do(req)
+		return err == nil
+	})
+	defer answer.Body.Close()
+	defer sayWhySlow(t, ctx, h, time.Duration(float64(size)*8/12e6*float64(time.Second)))() // one line takes 20
+	sum, begin := sha256.New(), time.Now()
+	for got := int64(0); got < size; {
+		n, err := io.CopyN(sum, answer.Body, min(256<<10, size-got))
+		if got += n; err != nil {
+			return 0, fmt.Errorf("after %d bytes: %w", got, err)
+		}
+		if during != nil {
+			during(got)
+		}
+	}
+	took := time.Since(begin)
+	if s := fmt.Sprintf("%x", sum.Sum(nil)); s != servers.Sum(size) {
+		return took, fmt.Errorf("sum %s, want %s", s, servers.Sum(size))
+	}
+	return took, nil
 }

@@ -9,14 +9,14 @@ import (
 )
 
 // sayWhySlow logs the sockets of both daemons' hosts every few seconds of a
-// transfer that should have ended by then, until the returned function is
+// transfer that should have ended after a time, until the returned function is
 // called: what a connection waits for is not to be seen afterwards.
-func sayWhySlow(t *testing.T, ctx context.Context, h *house.House) (stop func()) {
+func sayWhySlow(t *testing.T, ctx context.Context, h *house.House, after time.Duration) (stop func()) {
 	ctx, cancel := context.WithCancel(ctx)
 	ended := make(chan struct{})
 	go func() {
 		defer close(ended)
-		for wait := 15 * time.Second; ; wait = 4 * time.Second {
+		for wait := after; ; wait = 4 * time.Second {
 			select {
 			case <-ctx.Done():
 				return

@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"os/exec"
 	"strings"
 	"sync"
 	"syscall"
@@ -21,31 +20,33 @@ type Daemon struct {
 	Log    *Log
 	Socket string // control socket
 
-	cmd   *exec.Cmd
-	ended chan struct{}
-	err   error
+	name    string
+	process *os.Process
+	ended   chan struct{}
+	err     error
 }
 
 // start runs a daemon and waits until its control socket answers. With a
 // logFile it can outlive this process.
 func start(ctx context.Context, host *labnet.Host, base, logFile string, args ...string) (*Daemon, error) {
 	d := &Daemon{Log: new(Log), Socket: base + ".sock", ended: make(chan struct{})}
-	d.cmd = host.Command(context.WithoutCancel(ctx), args[0], args[1:]...)
-	d.cmd.Stdout, d.cmd.Stderr = d.Log, d.Log
+	cmd := host.Command(context.WithoutCancel(ctx), args[0], args[1:]...)
+	cmd.Stdout, cmd.Stderr = d.Log, d.Log
 	if logFile != "" { // must outlive us: no pipe, no terminal
 		f, err := os.Create(logFile)
 		if err != nil {
 			return nil, err
 		}
 		defer f.Close()
-		d.cmd.Stdout, d.cmd.Stderr = f, f
+		cmd.Stdout, cmd.Stderr = f, f
 		d.Log.file = logFile
-		d.cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
+		cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
 	}
-	if err := d.cmd.Start(); err != nil {
+	if err := cmd.Start(); err != nil {
 		return nil, err
 	}
-	go func() { d.err = d.cmd.Wait(); close(d.ended) }()
+	d.name, d.process = args[0], cmd.Process
+	go func() { d.err = cmd.Wait(); close(d.ended) }()
 	ctx, cancel := context.WithTimeout(ctx, 15*time.Second)
 	defer cancel()
 	for {
@@ -63,10 +64,10 @@ func start(ctx context.Context, host *labnet.Host, base, logFile string, args ..
 }
 
 // PID is the daemon's process.
-func (d *Daemon) PID() int { return d.cmd.Process.Pid }
+func (d *Daemon) PID() int { return d.process.Pid }
 
 // Signal sends a signal.
-func (d *Daemon) Signal(s syscall.Signal) error { return d.cmd.Process.Signal(s) }
+func (d *Daemon) Signal(s syscall.Signal) error { return d.process.Signal(s) }
 
 // Wait waits for the process to end.
 func (d *Daemon) Wait(limit time.Duration) error {
@@ -91,14 +92,14 @@ func (d *Daemon) Stop(limit time.Duration) error {
 		case <-time.After(limit / 2):
 		}
 	}
-	_ = d.cmd.Process.Kill()
+	_ = d.process.Kill()
 	<-d.ended
-	return fmt.Errorf("%s did not stop within %s; it said:\n%s", d.cmd.Args[len(d.cmd.Args)-1], limit, d.Log)
+	return fmt.Errorf("%s did not stop within %s; it said:\n%s", d.name, limit, d.Log)
 }
 
 // Kill ends the daemon without a chance to clean up.
 func (d *Daemon) Kill() error {
-	if err := d.cmd.Process.Kill(); err != nil && !errors.Is(err, os.ErrProcessDone) {
+	if err := d.process.Kill(); err != nil && !errors.Is(err, os.ErrProcessDone) {
 		return err
 	}
 	<-d.ended

@@ -14,11 +14,7 @@ type Status struct {
 	Concentrators []struct {
 		Up     bool   `json:"up"`
 		Reason string `json:"reason"`
-		OnPath *struct {
-			Taken  int64 `json:"taken"`
-			Passed int64 `json:"passed"`
-		} `json:"on_path"`
-		Trust struct {
+		Trust  struct {
 			Key           string `json:"key"`
 			ClockOffsetMS int64  `json:"clock_offset_ms"`
 			Proven        int64  `json:"proven_answers"`
@@ -90,19 +86,24 @@ type Warm struct {
 
 // ConcentratorStatus is what the concentrator says of itself.
 type ConcentratorStatus struct {
+	PID       int   `json:"pid"`
 	Open      int   `json:"open"`
 	Pending   int   `json:"pending"`
 	Accepted  int64 `json:"accepted"`
 	Relayed   int64 `json:"relayed"`
 	Inbound   int64 `json:"inbound"`
-	OnPath    int64 `json:"on_path"`
 	Refused   int64 `json:"refused"`
 	Malformed int64 `json:"malformed"`
 	Failed    int64 `json:"failed"`
 	Overload  int64 `json:"overload"`
 
 	TurnedAway int64 `json:"turned_away"`
-	Goroutines int   `json:"goroutines"`
+	// Earlier are processes that have handed over and have connections.
+	Earlier []struct {
+		PID  int `json:"pid"`
+		Open int `json:"open"`
+	} `json:"earlier"`
+	Goroutines int `json:"goroutines"`
 	Parked     struct {
 		Now int `json:"now"`
 	} `json:"parked"`

@@ -111,3 +111,28 @@ func TestListenKeepsOthersThings(t *testing.T) {
 		t.Errorf("file is now %q", got)
 	}
 }
+
+// Who calls a daemon that is about to start is answered when it has.
+func TestCallWhileStarting(t *testing.T) {
+	s := &Server{Path: filepath.Join(t.TempDir(), "s"), Handlers: map[string]Handler{
+		"echo": func(args []string) (any, error) { return args, nil },
+	}}
+	if err := s.Listen(); err != nil {
+		t.Fatal(err)
+	}
+	called := make(chan error, 1)
+	go func() {
+		_, err := Call(s.Path, "echo")
+		called <- err
+	}()
+	ctx, cancel := context.WithCancel(context.Background())
+	ended := make(chan error, 1)
+	go func() { ended <- s.Run(ctx) }()
+	if err := <-called; err != nil {
+		t.Error(err)
+	}
+	cancel()
+	if err := <-ended; err != nil {
+		t.Error(err)
+	}
+}

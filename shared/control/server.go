@@ -26,6 +26,8 @@ type Handler func(args []string) (any, error)
 type Server struct {
 	Path     string
 	Handlers map[string]Handler
+
+	listener *net.UnixListener
 }
 
 const (
@@ -34,13 +36,23 @@ const (
 	exchangeTime = 10 * time.Second
 )
 
-// Run serves until ctx ends and removes the socket. It replaces a socket that
-// a crashed daemon left, but not one on which a daemon still answers.
+// Listen opens the socket: who calls from now on waits until Run answers. It
+// replaces a socket that a crashed daemon left, but not one on which a daemon
+// still answers.
+func (s *Server) Listen() (err error) {
+	s.listener, err = listen(s.Path)
+	return err
+}
+
+// Run serves until ctx ends and removes the socket. It opens the socket if
+// Listen has not.
 func (s *Server) Run(ctx context.Context) error {
-	l, err := listen(s.Path)
-	if err != nil {
-		return err
+	if s.listener == nil {
+		if err := s.Listen(); err != nil {
+			return err
+		}
 	}
+	l := s.listener
 	stop := context.AfterFunc(ctx, func() { os.Remove(s.Path); l.Close() })
 	defer stop()
 	var wg sync.WaitGroup

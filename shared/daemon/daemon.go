@@ -48,13 +48,23 @@ func Serve(ctx context.Context, tasks ...Task) error {
 	return first
 }
 
+// Hangups catches SIGHUP from now on, for [Signals] to act on. It is the first
+// thing that a daemon does: a signal without a handler would end it, and a
+// configuration can change while it starts.
+func Hangups() chan os.Signal {
+	ch := make(chan os.Signal, 1)
+	signal.Notify(ch, unix.SIGHUP)
+	return ch
+}
+
 // Signals returns a context that ends with [ErrTerminated] on SIGTERM or
-// SIGINT, and calls reload for each SIGHUP, one at a time. A second SIGTERM or
-// SIGINT ends the process at once. Call stop when the process is done.
-func Signals(parent context.Context, reload func()) (ctx context.Context, stop func()) {
+// SIGINT, and calls reload for each SIGHUP, one at a time, and for one that has
+// come since [Hangups]. A second SIGTERM or SIGINT ends the process at once.
+// Call stop when the process is done.
+func Signals(parent context.Context, hangups chan os.Signal, reload func()) (ctx context.Context, stop func()) {
 	ctx, cancel := context.WithCancelCause(parent)
-	ch := make(chan os.Signal, 4)
-	signal.Notify(ch, unix.SIGTERM, unix.SIGINT, unix.SIGHUP)
+	ends := make(chan os.Signal, 4)
+	signal.Notify(ends, unix.SIGTERM, unix.SIGINT)
 	done := make(chan struct{})
 	var wg sync.WaitGroup
 	wg.Add(1)
@@ -65,23 +75,21 @@ func Signals(parent context.Context, reload func()) (ctx context.Context, stop f
 			select {
 			case <-done:
 				return
-			case s := <-ch:
-				switch {
-				case s == unix.SIGHUP:
-					if !stopping {
-						reload()
-					}
-				case stopping:
-					os.Exit(1)
-				default:
-					stopping = true
-					cancel(ErrTerminated)
+			case <-hangups:
+				if !stopping {
+					reload()
 				}
+			case <-ends:
+				if stopping {
+					os.Exit(1)
+				}
+				stopping = true
+				cancel(ErrTerminated)
 			}
 		}
 	}()
 	return ctx, func() {
-		signal.Stop(ch)
+		signal.Stop(ends)
 		close(done)
 		wg.Wait()
 		cancel(nil)

@@ -19,6 +19,8 @@ const (
 	StateEstablished State = 1
 	StateSynSent     State = 2
 	StateSynRecv     State = 3
+	StateFinWait1    State = 4 // ended by us
+	StateFinWait2    State = 5 // the same, acknowledged
 	StateClosed      State = 7
 )
 

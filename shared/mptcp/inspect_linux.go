@@ -99,6 +99,22 @@ func IsMPTCP(c syscall.Conn) (bool, error) {
 	return err == nil && !info.Fallback, err
 }
 
+// AllThere tells whether the peer has ended its direction, all of which is here,
+// and has acknowledged all of ours. Then the connection needs no subflow.
+func AllThere(c syscall.Conn) (there bool, err error) {
+	info, err := Inspect(c)
+	if err != nil || info.SendUnacked != info.WriteSeq {
+		return false, err
+	}
+	err = control(c, func(fd uintptr) error {
+		look := []unix.PollFd{{Fd: int32(fd), Events: unix.POLLRDHUP}}
+		_, err := unix.Poll(look, 0)
+		there = look[0].Revents&unix.POLLRDHUP != 0
+		return err
+	})
+	return there, err
+}
+
 // SynDataAcked tells whether data travelled in the SYN and was taken: on the
 // connecting side acknowledged by the SYN-ACK, on the accepting side read from
 // the SYN. It looks at the first subflow, so ask while that is alive.

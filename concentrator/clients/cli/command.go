@@ -4,9 +4,11 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net/netip"
 
 	"github.com/tandem-mptcp/tandem/concentrator/clients"
 	"github.com/tandem-mptcp/tandem/concentrator/limits"
+	"github.com/tandem-mptcp/tandem/concentrator/source"
 	"github.com/tandem-mptcp/tandem/shared/control"
 	"github.com/tandem-mptcp/tandem/shared/reverse"
 )
@@ -24,6 +26,8 @@ type Deps struct {
 	Poke func() error
 	// MayForward says why ports cannot be given to clients; nil: all can.
 	MayForward func(reverse.Ports) error
+	// SourceLacks says what this host lacks for a client's source; nil: nothing.
+	SourceLacks func(*clients.Client) []string
 	// Volume says what a client has moved this month; nil, or false: unknown.
 	Volume func(name string) (limits.Volume, bool)
 }
@@ -52,6 +56,11 @@ commands
                 the client: to a LAN host and the ports from that one on, or to
                 where the client's own "config redirect" says
   forward remove NAME PORT[-PORT]
+  source NAME MODE [--prefix PREFIXES]
+                from which address servers see the client: shared, preserved
+                (the LAN host's if it lies in the client's PREFIXES, else the
+                router's), prefix (LAN hosts' IPv6 addresses, translated into
+                PREFIXES), or default, as the configuration says for all
 
 flags of add and set; 0, or "" for lists and the note, takes a limit away
   --connections N      at a time
@@ -111,6 +120,8 @@ type command struct {
 	line       bool // show
 	now        bool // rotate
 	forward    clients.Forward
+	source     source.Mode
+	prefixes   []netip.Prefix
 	change     func(*clients.Client)
 }
 
@@ -152,6 +163,13 @@ func (c *command) run() error {
 		}
 	case "forward remove":
 		client, err = c.Store.RemoveForward(c.name, c.forward.Ports)
+	case "source":
+		client, err = c.Store.SetSource(c.name, c.source, c.prefixes)
+		if err == nil && c.SourceLacks != nil {
+			for _, w := range c.SourceLacks(client) {
+				fmt.Fprintln(c.stderr, "warning:", w)
+			}
+		}
 	case "remove":
 		err = c.Store.Remove(c.name)
 		print = c.printRemoved

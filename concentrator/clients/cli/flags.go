@@ -19,8 +19,11 @@ var errHelp = flag.ErrHelp
 // parse reads the arguments behind a command's name. Flags may stand before
 // and after the client's name.
 func parse(verb string, args []string) (*command, error) {
-	if verb == "forward" {
+	switch verb {
+	case "forward":
 		return parseForward(args)
+	case "source":
+		return parseSource(args)
 	}
 	c := &command{verb: verb}
 	fs := flag.NewFlagSet(verb, flag.ContinueOnError)
@@ -133,16 +136,9 @@ func changeFlags(fs *flag.FlagSet, will func(func(*clients.Client))) {
 	}
 	prefixes := func(name string, set func(*clients.Client, []netip.Prefix)) {
 		fs.Func(name, "", func(s string) error {
-			var list []netip.Prefix
-			for _, part := range fields(s) {
-				p, err := clients.ParsePrefix(part)
-				if err != nil {
-					return err
-				}
-				list = append(list, p)
-			}
+			list, err := parsePrefixes(s)
 			will(func(c *clients.Client) { set(c, list) })
-			return nil
+			return err
 		})
 	}
 	count("connections", func(c *clients.Client, n int) { c.Limits.Connections = n })
@@ -173,6 +169,18 @@ func changeFlags(fs *flag.FlagSet, will func(func(*clients.Client))) {
 		will(func(c *clients.Client) { c.Note = s })
 		return nil
 	})
+}
+
+// parsePrefixes reads prefixes and addresses, comma-separated.
+func parsePrefixes(s string) (list []netip.Prefix, err error) {
+	for _, part := range fields(s) {
+		p, err := clients.ParsePrefix(part)
+		if err != nil {
+			return nil, err
+		}
+		list = append(list, p)
+	}
+	return list, nil
 }
 
 func fields(s string) []string {

@@ -146,6 +146,8 @@ func (c *command) printClient(client *clients.Client) error {
 	if len(client.AllowPorts) > 0 {
 		row("allow ports", strings.Trim(fmt.Sprint(client.AllowPorts), "[]"))
 	}
+	row("source", string(client.Source))
+	row("prefixes", prefixWords(client.Prefixes))
 	for _, f := range client.Forwards {
 		to := "where the client wants"
 		if f.To.IsValid() {
