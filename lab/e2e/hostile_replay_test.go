@@ -19,8 +19,8 @@ import (
 
 // TestReplay takes a client's first write off the wire, early data included,
 // and sends it again 1,000 times: the bytes on new connections, and the very
-// packet, a SYN with data. It goes on after a clean restart of the
-// concentrator and after kill -9. The destination is contacted exactly once
+// packet, a SYN with data. It goes on after a hand-over to a new process, a clean
+// restart of the concentrator and kill -9. The destination is contacted exactly once
 // for each request the client made.
 func TestReplay(t *testing.T) {
 	t.Parallel()
@@ -92,6 +92,11 @@ func TestReplay(t *testing.T) {
 	}
 
 	replay("at once", 1000, false)
+
+	if _, err := h.HandOver(ctx); err != nil {
+		t.Fatal(err)
+	}
+	replay("after a hand-over", 300, false)
 
 	if err := h.Concentrator.Stop(20 * time.Second); err != nil {
 		t.Fatal(err)
