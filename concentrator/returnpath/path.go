@@ -8,7 +8,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io/fs"
 	"sync"
 	"time"
 
@@ -81,7 +80,7 @@ func install(ctx context.Context) error {
 
 // explain says what to do.
 func explain(err error) error {
-	if errors.Is(err, unix.EPERM) || errors.Is(err, unix.EACCES) || errors.Is(err, fs.ErrPermission) {
+	if errors.Is(err, unix.EPERM) {
 		return fmt.Errorf("%w: it needs CAP_NET_ADMIN, see ADDRESS PRESERVATION in tandem-concentrator(8)", err)
 	}
 	return err

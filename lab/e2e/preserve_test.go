@@ -250,6 +250,18 @@ func TestAddressesKept(t *testing.T) {
 			t.Errorf("the log does not say %s", want)
 		}
 	})
+	t.Run("ICMP finds its socket", func(t *testing.T) {
+		run(t, ctx, h.Host("net"), "nft", `table inet tandem-shut {
+	chain in { type filter hook input priority 0; tcp dport 9100 reject with icmpx type admin-prohibited; }
+}`)
+		for server, host := range map[string]string{house.Server4: "192.0.2.70", house.Server6: "2001:db8:2::9"} {
+			begin := time.Now()
+			_, m := says(t, netip.AddrPortFrom(netip.MustParseAddr(server), 9100), netip.MustParseAddr(host))
+			if m.Error.Code != convert.DestinationUnreachable || time.Since(begin) > 5*time.Second {
+				t.Errorf("%s: %+v after %v", server, m.Error, time.Since(begin))
+			}
+		}
+	})
 	t.Run("forged source", func(t *testing.T) {
 		// A SYN with data from the house's address, as a client with a right key
 		// could send it: it is not dialled before the handshake is whole.
@@ -316,6 +328,41 @@ func TestAddressesKept(t *testing.T) {
 			}
 		}
 	})
+}
+
+// TestAddressByDefault: the configuration preserves the addresses of all, those
+// of clients that have no key too. Where this host cannot do it, connections go
+// direct instead of from a shared address.
+func TestAddressByDefault(t *testing.T) {
+	t.Parallel()
+	o := preserving()
+	o.ByAddress = true
+	o.Tables = strings.Replace(o.Tables, "[connect]\n", "[connect]\nsource = \"preserved\"\n", 1)
+	h := build(t, o)
+	ctx := within(t, time.Minute)
+	greeter(t, h.Host("net"), net.JoinHostPort(house.Server4, fmt.Sprint(seenPort)), echoBack)
+	const router = "198.51.100.2"
+	if saw, err := seenAs(ctx, h, lanHost4, house.Server4); err != nil || saw != router {
+		t.Errorf("the server sees %q, %v; want %s", saw, err, router)
+	}
+	if err := h.Concentrator.Stop(20 * time.Second); err != nil {
+		t.Fatal(err)
+	}
+	// A host without nftables.
+	h.ConcentratorUnder = []string{"unshare", "--mount", "sh", "-c", `mount --bind /dev/null "$(command -v nft)" && exec "$@"`, "sh"}
+	if err := h.StartConcentrator(ctx); err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, 20*time.Second, "the CPE asks it again", func() bool { return status(t, h).Concentrators[0].Up })
+	if saw, err := seenAs(ctx, h, lanHost4, house.Server4); err != nil || saw != router {
+		t.Errorf("the server sees %q, %v; want the router, which dials it then", saw, err)
+	}
+	if got := status(t, h).Flows; got.Relayed != 1 || got.Direct != 1 {
+		t.Errorf("flows %+v, want one relayed and one direct", got)
+	}
+	if n := h.Concentrator.Log.Count("servers cannot be dialled from addresses of clients"); n != 1 {
+		t.Errorf("%d lines say why", n)
+	}
 }
 
 // requestFor is a signed request that names a LAN host, if it is valid.
