@@ -360,6 +360,7 @@ func TestFromOutsideBulk(t *testing.T) {
 		return took
 	}
 	took := fetch(nil)
+	t.Logf("counters at the concentrator: %s", strings.Join(strings.Fields(run(t, ctx, h.Host("core"), "nstat", "-asz", "MPTcpExtNoDSSInWindow", "MPTcpExtMPTCPRetrans", "MPTcpExtRcvWndShared", "MPTcpExtOFOQueue", "MPTcpExtMPJoinAckRx")), " "))
 	rate := float64(size) * 8 / took.Seconds()
 	t.Logf("%d MB in %v: %.1f Mbit/s of 40", size>>20, took.Round(time.Millisecond), rate/1e6)
 	if *long {
