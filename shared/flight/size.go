@@ -7,6 +7,8 @@
 // behind all that they hold already: half a second at 50 Mbit/s and 3 MB (Linux
 // 6.18.44). A buffer of what the lines need makes a lost line a matter of
 // tenths of a second.
+//
+// It also pushes what stands still in the kernel with lines to go over.
 package flight
 
 import (

@@ -18,7 +18,8 @@ type Flow interface {
 	Bytes() (up, down int64)
 }
 
-// Tuner sizes the send buffers of flows that carry much.
+// Tuner sizes the send buffers of flows that carry much, and pushes what those
+// that stand still have not sent.
 type Tuner[F Flow] struct {
 	// Warn is told, once, why buffers cannot be sized.
 	Warn  func(error)
@@ -81,6 +82,9 @@ type state struct {
 	begun  time.Time // the flow was first seen to send much
 	joined time.Time // a subflow came to those that had found their rate
 	size   int       // of the buffer; 0: the kernel's
+
+	open   bool // what was sent may not be all gone
+	unsent int  // of it, when last looked
 }
 
 // settle is how long a subflow takes to find its rate. Until then that is no
@@ -98,16 +102,33 @@ func (t *Tuner[F]) look(before map[F]state, at time.Time) (now map[F]state, busy
 	}
 	now = make(map[F]state, len(flows))
 	for _, f := range flows {
-		s := before[f]
+		s, known := before[f]
+		s.open = s.open || !known
 		n := t.Sent(f.Bytes())
-		much := n-s.sent >= much
-		if s.sent = n; much {
-			busy = true
+		more := n - s.sent
+		s.sent = n
+		switch {
+		case more >= much:
+			busy, s.open = true, true
 			t.tune(&s, t.Leg(f), at)
+		case more > 0:
+			s.open = true
+		case s.open:
+			s.push(t.Leg(f))
 		}
 		now[f] = s
 	}
 	return now, busy
+}
+
+// push looks after a flow that has nothing to add: what it has sent must not
+// stay behind in the kernel ([mptcp.Push]).
+func (s *state) push(leg syscall.Conn) {
+	n, err := mptcp.Unsent(leg)
+	if n > 0 && n == s.unsent {
+		err = mptcp.Push(leg)
+	}
+	s.unsent, s.open = n, n > 0 && err == nil
 }
 
 // tune sizes the buffer of one flow.

@@ -1,0 +1,41 @@
+package mptcp
+
+import (
+	"syscall"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// Unsent returns how many of the bytes written to a connection, its end
+// included, have not been sent on any subflow yet. On plain TCP it is those not
+// sent for the first time.
+func Unsent(c syscall.Conn) (n int, err error) {
+	err = control(c, func(fd uintptr) (err error) {
+		n, err = unix.IoctlGetInt(int(fd), unix.SIOCOUTQNSD)
+		return err
+	})
+	return n, err
+}
+
+// Push has the kernel try to send what is [Unsent].
+//
+// It tries when something is written and when an acknowledgement comes. What
+// was written while a connection had no subflow stays where it is when it gets
+// one: no timer runs (__mptcp_push_pending arms it only for what it has sent)
+// and a join on the accepting side brings no acknowledgement, so a peer that
+// waits for an answer waits for ever (Linux 6.12.117 by its source, 6.18.44
+// measured). Setting TCP_NODELAY, which relays have anyway, makes it try again.
+func Push(c syscall.Conn) error {
+	return control(c, func(fd uintptr) error {
+		return unix.SetsockoptInt(int(fd), unix.IPPROTO_TCP, unix.TCP_NODELAY, 1)
+	})
+}
+
+// SetKeepIdle has keepalive probes, which must be on, begin when nothing was
+// heard on a subflow for d, a whole number of seconds.
+func SetKeepIdle(c syscall.Conn, d time.Duration) error {
+	return control(c, func(fd uintptr) error {
+		return unix.SetsockoptInt(int(fd), unix.IPPROTO_TCP, unix.TCP_KEEPIDLE, int(d/time.Second))
+	})
+}
