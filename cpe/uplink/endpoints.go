@@ -32,6 +32,8 @@ type endpoints struct {
 	dark  bool      // no line was up when last looked at
 	until time.Time // to when nothing is removed
 	again func()    // calls for another sync
+
+	closed bool
 }
 
 // returnTime is how long after a time without any line the endpoints of those
@@ -61,6 +63,9 @@ func (e *endpoints) open() error {
 // Lines get endpoints of the families in which a concentrator can be reached
 // only: the kernel holds no more than eight (Linux 6.18).
 func (e *endpoints) sync(wans []WAN, to []config.Concentrator) error {
+	if e.closed {
+		return nil
+	}
 	var want []mptcp.Endpoint
 	for _, w := range wans {
 		if w.Up {
@@ -145,6 +150,7 @@ func (e *endpoints) mine(p mptcp.Endpoint, wans []WAN) bool {
 }
 
 func (e *endpoints) close() {
+	e.closed = true
 	present, err := e.pm.Endpoints()
 	for _, p := range present {
 		if slices.ContainsFunc(e.ours, func(o mptcp.Endpoint) bool { return o.Addr == p.Addr }) {

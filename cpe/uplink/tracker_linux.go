@@ -35,7 +35,15 @@ type Tracker struct {
 	spent      func(line string) (resets string, spent bool) // nil: no quotas
 	dead       map[string]string                             // lines that do not answer, and why that is thought
 	delays     delays
+	routeWait  time.Duration // until the next look for a route
+	routeLook  *time.Timer
 }
+
+// A line's routes come some milliseconds after its address, or never.
+const (
+	routeFirst = 50 * time.Millisecond
+	routeMost  = 5 * time.Second
+)
 
 // NewTracker looks at the lines once and sets the endpoints accordingly.
 //
@@ -168,7 +176,11 @@ func (t *Tracker) Sample() []WAN {
 // Run follows changes of links and addresses until ctx ends, then takes the
 // endpoints away.
 func (t *Tracker) Run(ctx context.Context) error {
-	defer t.endpoints.close()
+	defer func() {
+		t.mu.Lock()
+		defer t.mu.Unlock()
+		t.endpoints.close()
+	}()
 	for ctx.Err() == nil {
 		if err := t.follow(ctx); err != nil {
 			// ENOBUFS and the like: events were lost, so look again at
@@ -209,11 +221,16 @@ func (t *Tracker) follow(ctx context.Context) error {
 
 // refresh reads all lines and brings the endpoints in line with them.
 func (t *Tracker) refresh() error {
-	wans := make([]WAN, 0, len(t.configured.WANs))
+	wans, unrouted := make([]WAN, 0, len(t.configured.WANs)), false
 	for _, c := range t.configured.WANs {
 		w, err := look(c)
 		if err != nil {
 			return err
+		}
+		if w.Up && !routed(w, t.configured.Concentrators) {
+			w.Up, w.State = false, Down
+			w.Reason = fmt.Sprintf("device %q has no route to a concentrator yet", w.Device)
+			unrouted = true
 		}
 		w.Present = w.Up
 		if t.spent != nil && c.Quota > 0 {
@@ -232,6 +249,7 @@ func (t *Tracker) refresh() error {
 		logChanges(t.log, old, wans)
 	}
 	since(time.Now(), old, wans)
+	t.await(unrouted)
 	t.delays.apply(wans)
 	t.wans.Store(&wans)
 	if !SameWays(old, wans) {
@@ -256,6 +274,21 @@ func (t *Tracker) refresh() error {
 		t.log.Warn("not all lines have an MPTCP endpoint", "err", err)
 	}
 	return nil
+}
+
+// await looks again soon while a line waits for its routes, of which no event
+// tells. Called with mu held.
+func (t *Tracker) await(unrouted bool) {
+	if !unrouted {
+		t.routeWait = 0
+		return
+	}
+	if t.routeWait == 0 || t.routeLook != nil && t.routeLook.Stop() {
+		t.routeWait = max(t.routeWait, routeFirst)
+	} else {
+		t.routeWait = min(2*t.routeWait, routeMost)
+	}
+	t.routeLook = time.AfterFunc(t.routeWait, t.Poke)
 }
 
 // since notes when lines have come up, now if they were not up before.
@@ -311,7 +344,7 @@ func look(c config.WAN) (WAN, error) {
 	if err != nil {
 		return w, err
 	}
-	w.Index = d.index
+	w.Index, w.pointToPoint = d.index, d.flags&unix.IFF_POINTOPOINT != 0
 	addrs, err := readAddresses()
 	if err != nil {
 		return w, err

@@ -21,6 +21,7 @@ type WAN struct {
 	Metered   bool
 	// RateDown and RateUp are what it can carry, in bit/s; 0: not told.
 	RateDown, RateUp float64
+	pointToPoint     bool      // the device has nobody but its peer at the other end
 	NoCarrier        bool      // the device is there and switched on, but not connected
 	Present          bool      // device, carrier and address are there
 	Up               bool      // Present, and packets come back: State is not Down
