@@ -3,11 +3,13 @@ package main
 import (
 	"context"
 	"errors"
+	"slices"
 	"sort"
 	"time"
 
 	"github.com/tandem-mptcp/tandem/cpe/flows"
 	"github.com/tandem-mptcp/tandem/cpe/uplink"
+	"github.com/tandem-mptcp/tandem/cpe/upstream"
 	"github.com/tandem-mptcp/tandem/shared/mptcp"
 )
 
@@ -17,6 +19,10 @@ import (
 // concentrator was started anew: a reset ends a subflow, not the connection (RFC
 // 8684 section 3.6). Where a line works and the connection still gets none, it is
 // ended, so that the LAN host can connect anew.
+//
+// One whose other end is gone, but which has a subflow that was not told of it
+// while no line worked, looks like one that waits for an answer. So all are
+// asked for a sign of life when a line has come back, or a concentrator.
 const (
 	orphanTick = 2 * time.Second
 	// orphanTime is longer than a line that comes back takes to be used again.
@@ -25,6 +31,9 @@ const (
 	// at. Otherwise it is some at a time, which costs a busy router little.
 	troubled = 30 * time.Second
 	atATime  = 128
+	// signTime is within which a flow that stands still is asked for a sign of
+	// life, once or twice.
+	signTime = time.Second
 )
 
 var errOrphaned = errors.New("the connection to the concentrator has lost its last line, and got none of those that work")
@@ -34,6 +43,8 @@ func (p *proxy) endOrphans(ctx context.Context) error {
 	var seen *uplink.WAN // which state of the lines was seen last
 	var changed time.Time
 	since := map[*flows.Flow]time.Time{}
+	asked := false  // for a sign of life, on the tick before
+	answers := true // all concentrators, on the tick before
 	var last uint64 // flow that was looked at
 	for {
 		select {
@@ -48,10 +59,13 @@ func (p *proxy) endOrphans(ctx context.Context) error {
 		}
 		now := time.Now()
 		wans := p.lines.WANs()
-		up := false
+		up, back := false, false
 		for _, w := range wans {
 			up = up || w.Up
+			back = back || w.Up && now.Sub(w.Since) < orphanTick+orphanTick/2
 		}
+		usable := p.settings.Load().allUsable()
+		back, answers = back || usable && !answers, usable
 		if len(wans) > 0 && &wans[0] != seen {
 			seen, changed = &wans[0], now
 		}
@@ -61,6 +75,12 @@ func (p *proxy) endOrphans(ctx context.Context) error {
 		}
 		next := map[*flows.Flow]time.Time{}
 		all := p.flows.List()
+		if back || asked {
+			for _, f := range all {
+				askForSign(f, back)
+			}
+			asked = back
+		}
 		from := sort.Search(len(all), func(i int) bool { return all[i].ID > last })
 		for i, f := range all {
 			first, known := since[f]
@@ -87,6 +107,22 @@ func (p *proxy) endOrphans(ctx context.Context) error {
 	}
 }
 
+// askForSign has the kernel probe a flow's subflows on which nothing was heard for
+// a moment, until it is called with ask false. What is not known at the other end
+// is answered by a reset there.
+func askForSign(f *flows.Flow, ask bool) {
+	if f.Concentrator == "" {
+		return
+	}
+	idle := signTime
+	if !ask {
+		idle = upstream.KeepAlive.Idle
+	}
+	if c := f.Upstream(); c != nil {
+		_ = mptcp.SetKeepIdle(c, idle) // or it has ended
+	}
+}
+
 // orphaned tells whether a flow's connection speaks MPTCP and has no subflow
 // that carries anything, or may soon. It has the concentrator told of those that
 // the connection has left.
@@ -95,8 +131,11 @@ func (p *proxy) orphaned(f *flows.Flow) bool {
 		return false
 	}
 	subflows, err := f.Subflows()
+	if errors.Is(err, mptcp.ErrNotMPTCP) {
+		return p.leftBehind(f)
+	}
 	if err != nil {
-		return false // plain TCP, or ended
+		return false // ended
 	}
 	alone := true
 	for _, s := range subflows {
@@ -112,4 +151,19 @@ func (p *proxy) orphaned(f *flows.Flow) bool {
 		alone = !there && err == nil
 	}
 	return alone
+}
+
+// leftBehind tells whether a flow without MPTCP, which cannot leave its line, is
+// on one that does not work.
+func (p *proxy) leftBehind(f *flows.Flow) bool {
+	local, err := mptcp.LocalAddr(f.Upstream())
+	if err != nil {
+		return false
+	}
+	for _, w := range p.lines.WANs() {
+		if w.Up && slices.Contains(w.Addrs, local.Addr()) {
+			return false
+		}
+	}
+	return true
 }

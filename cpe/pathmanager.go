@@ -17,6 +17,8 @@ type pathManager struct {
 	steers bool
 	found  bool // userspace was in charge before us
 	begun  chan struct{}
+
+	blackhole string // timeout before us, empty where it is not changed
 }
 
 func newPathManager(log *logline.Logger) *pathManager {
@@ -45,6 +47,22 @@ func (m *pathManager) choose(cfg *config.Config) {
 	close(m.begun)
 }
 
+// insist keeps the kernel from doing without MPTCP for an hour because no line
+// worked for some seconds: a SYN that found no answer in that time is repeated
+// without MPTCP, and answered when a line is back. Each line is looked after
+// here.
+func (m *pathManager) insist() {
+	before, err := mptcp.BlackholeTimeout()
+	if err != nil || before == "0" {
+		return
+	}
+	if err := mptcp.SetBlackholeTimeout("0"); err != nil {
+		m.log.Warn("after a time without any line the kernel may use one line only, for an hour or more", "hint", "sysctl net.mptcp.blackhole_timeout=0", "err", err)
+		return
+	}
+	m.blackhole = before
+}
+
 // run steers flows from when that is needed until ctx ends.
 func (m *pathManager) run(ctx context.Context, s *steer.Steerer) error {
 	select {
@@ -55,8 +73,13 @@ func (m *pathManager) run(ctx context.Context, s *steer.Steerer) error {
 	}
 }
 
-// restore gives back what choose found.
+// restore gives back what choose and insist found.
 func (m *pathManager) restore() {
+	if m.blackhole != "" {
+		if err := mptcp.SetBlackholeTimeout(m.blackhole); err != nil {
+			m.log.Warn("net.mptcp.blackhole_timeout stays 0", "was", m.blackhole, "err", err)
+		}
+	}
 	if m.steers && !m.found {
 		if err := mptcp.SetUserspacePM(false); err != nil {
 			m.log.Warn("the kernel's MPTCP path manager is not in charge again", "err", err)

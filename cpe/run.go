@@ -57,6 +57,7 @@ func run(o options, stderr io.Writer) error {
 	defer pm.Close()
 	manager := newPathManager(log)
 	manager.choose(cfg)
+	manager.insist()
 	defer manager.restore()
 	lines, err := uplink.NewTracker(log, pm, cfg, !manager.steers)
 	if err != nil {

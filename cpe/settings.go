@@ -36,6 +36,11 @@ type concentrator struct {
 	stop    func()
 }
 
+// allUsable tells whether no concentrator is down.
+func (s *settings) allUsable() bool {
+	return !slices.ContainsFunc(s.concentrators, func(c *concentrator) bool { return !c.Usable() })
+}
+
 // readiness is how many connections are to be made in advance.
 type readiness struct {
 	lowest, highest int

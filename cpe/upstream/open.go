@@ -66,7 +66,7 @@ func (c *Converter) over(line uplink.WAN, to netip.AddrPort, way Way) *Attempt {
 		Line: line, converter: c, to: to,
 		dialer: mptcp.Dialer{
 			Device: line.Device, Source: source, Mark: c.mark,
-			KeepAlive: keepAlive, ReceiveBuffer: receiveBuffer,
+			KeepAlive: KeepAlive, ReceiveBuffer: receiveBuffer,
 		},
 	}
 	switch way {
@@ -89,9 +89,9 @@ func (a *Attempt) route() warm.Route {
 // a bound: memory is used for data that waits only.
 const receiveBuffer = 8 << 20
 
-// keepAlive finds dead peers and keeps NAT state on idle connections; one
+// KeepAlive finds dead peers and keeps NAT state on idle connections; one
 // small packet each way every four minutes.
-var keepAlive = net.KeepAliveConfig{Enable: true, Idle: 240 * time.Second, Interval: 30 * time.Second, Count: 4}
+var KeepAlive = net.KeepAliveConfig{Enable: true, Idle: 240 * time.Second, Interval: 30 * time.Second, Count: 4}
 
 // Open connects. In the SYN-data way request leaves with the SYN, else the
 // caller sends it on the connection it gets. A failure that tells of the

@@ -251,6 +251,49 @@ func dark(t *testing.T, mode string, lose func(*labnet.Link, bool) error, last t
 	}
 }
 
+// TestRebootInTheDark ends the concentrator, and what its kernel has, while no line
+// works: nobody tells the router of it, and flows that wait for an answer must not
+// do so for ever.
+func TestRebootInTheDark(t *testing.T) {
+	t.Parallel()
+	o := sixty()
+	o.CPE = "\toption on_failure 'refuse'\n\toption log_level 'debug'\n"
+	h := build(t, o)
+	const live = 10
+	conns := make([]*net.TCPConn, live)
+	for i := range conns {
+		conns[i] = dial(t, h, house.Server4, house.EchoPort)
+		if err := say(conns[i], "before\n"); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for _, line := range []string{"dsl", "lte"} {
+		if err := h.Link(line).SetDown(true); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := h.Concentrator.Kill(); err != nil {
+		t.Fatal(err)
+	}
+	run(t, within(t, 10*time.Second), h.Host("core"), "ss", "-HKtn", "sport = :5124")
+	if err := h.StartConcentrator(within(t, 20*time.Second)); err != nil {
+		t.Fatal(err)
+	}
+	for _, line := range []string{"dsl", "lte"} {
+		if err := h.Link(line).SetDown(false); err != nil {
+			t.Fatal(err)
+		}
+	}
+	begin := time.Now()
+	for _, c := range conns {
+		_ = c.SetReadDeadline(begin.Add(30 * time.Second))
+		if _, err := c.Read(make([]byte, 1)); err == nil || errors.Is(err, os.ErrDeadlineExceeded) {
+			t.Errorf("after %v: %v, want a reset", time.Since(begin).Round(time.Second), err)
+		}
+	}
+	t.Logf("the last was told after %v", time.Since(begin).Round(time.Millisecond))
+}
+
 func acceptTCP(l net.Listener) (*net.TCPConn, error) {
 	c, err := l.Accept()
 	if err != nil {

@@ -3,6 +3,7 @@ package mptcp
 import (
 	"errors"
 	"fmt"
+	"net/netip"
 	"syscall"
 	"time"
 
@@ -144,4 +145,20 @@ func mptcpError(option string, err error) error {
 		return ErrNotMPTCP
 	}
 	return fmt.Errorf("%s: %w", option, err)
+}
+
+// LocalAddr returns the local end of a connection, of its first subflow where it
+// has several.
+func LocalAddr(c syscall.Conn) (local netip.AddrPort, err error) {
+	err = control(c, func(fd uintptr) error {
+		sa, err := unix.Getsockname(int(fd))
+		switch sa := sa.(type) {
+		case *unix.SockaddrInet4:
+			local = netip.AddrPortFrom(netip.AddrFrom4(sa.Addr), uint16(sa.Port))
+		case *unix.SockaddrInet6:
+			local = netip.AddrPortFrom(netip.AddrFrom16(sa.Addr).Unmap(), uint16(sa.Port))
+		}
+		return err
+	})
+	return local, err
 }
