@@ -329,7 +329,7 @@ func (p *proxy) join(c *concentrator, f *flow, up *net.TCPConn, attempt *upstrea
 	options := relay.Options{Before: relay.Moved{Up: len(f.first.Bytes()), Down: down}}
 	return p.carry(listed, f.lan, up, options, func(ended *relay.Flow, r relay.Result) {
 		host.Close(r.Up, r.Down)
-		c.FlowEnded(attempt, r.Down)
+		c.FlowEnded(attempt, ended.Server(), r.Down)
 		c.Joins(ended.Server(), attempt.Line.Name, f.started)
 		p.bookLines(ended.Server(), attempt, r)
 		f.log.Debug("flow ended", "src", f.src, "dst", f.dst, "up", r.Up, "down", r.Down, "err", r.Err, "took", time.Since(f.started))

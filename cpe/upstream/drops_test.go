@@ -17,6 +17,33 @@ func TestNetstat(t *testing.T) {
 	}
 }
 
+// The counter rises on a busy machine, too: only a download that wasted more
+// than others do is taken as overrun.
+func TestOverrun(t *testing.T) {
+	n, now := int64(0), time.Unix(1e9, 0)
+	d := &drops{count: func() (int64, bool) { return n, true }}
+	for _, step := range []struct {
+		what    string
+		more    int64
+		synData bool
+		wasted  float64
+		want    bool
+	}{
+		{"drops, none of them here", 1000, true, 0, false},
+		{"as on a busy machine", 1000, true, 0.025, false},
+		{"overrun", 1000, true, 0.17, true},
+		{"much came twice, nothing was dropped", 10, true, 0.17, false},
+		{"no data in the SYN", 1000, false, 0.5, false},
+		{"as much as others", 1000, true, 0.17, false},
+		{"more than others", 1000, true, 0.4, true},
+	} {
+		n, now = n+step.more, now.Add(6*time.Second)
+		if got := d.overrun(step.synData, step.wasted, now); got != step.want {
+			t.Errorf("%s: %v", step.what, got)
+		}
+	}
+}
+
 func TestDrops(t *testing.T) {
 	n, now := int64(1000), time.Unix(1e9, 0)
 	d := &drops{count: func() (int64, bool) { return n, true }, seen: n}
