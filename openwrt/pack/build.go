@@ -11,9 +11,10 @@ import (
 
 // small leaves inlining to where bytes and packets go by. Elsewhere, in reading
 // options and writing reports, it only makes a router's program larger: by
-// 3 percent, 7 when compressed.
+// 5 percent, 8 when compressed. Of the runtime's own packages the atomic
+// operations are called then: they are a fiftieth of it, in a thousand places.
 var small = []string{
-	"-gcflags=all=-l", "-gcflags=runtime=", "-gcflags=internal/runtime/...=", "-gcflags=internal/poll=",
+	"-gcflags=all=-l", "-gcflags=runtime=", "-gcflags=internal/poll=",
 	"-gcflags=sync=", "-gcflags=internal/sync=", "-gcflags=syscall=", "-gcflags=net=",
 	"-gcflags=github.com/tandem-mptcp/tandem/shared/relay=", "-gcflags=github.com/tandem-mptcp/tandem/shared/sha256=",
 }

@@ -9,10 +9,9 @@ import (
 )
 
 // What a router's flash must hold: the program, and the program in squashfs or
-// in a package, both of which compress about as xz does. The aim is 4.0 MB, which
-// was in reach before warm connections, paths and pairing; it is not met.
+// in a package, both of which compress about as xz does.
 const (
-	maxProgram = 4_330_000
+	maxProgram = 4 << 20
 	maxXZ      = 1_200_000
 )
 
