@@ -225,7 +225,7 @@ func (s *server) malformed(ctx context.Context, cpe *net.TCPConn, source netip.A
 		_ = mptcp.Reset(cpe)
 	}
 	level := slog.LevelInfo
-	if len(r.Bytes()) == 0 && (errors.Is(err, io.EOF) || errors.Is(err, unix.ECONNRESET)) {
+	if len(r.Bytes()) == 0 && (errors.Is(err, io.EOF) || errors.Is(err, unix.ECONNRESET) || errors.Is(err, unix.ENOTCONN)) {
 		level = slog.LevelDebug // a router looks whether its line works
 	}
 	s.perPeer.Line(level, household(source), "no valid request", "source", source, "err", err)

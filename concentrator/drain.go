@@ -21,6 +21,7 @@ type drained struct {
 func (d *concentrator) drain(on bool) drained {
 	if d.server.draining.Swap(on) != on {
 		d.log.Info("draining by command", "on", on, "connections", d.server.engine.Active())
+		d.onPath.take(d.log, !on)
 		service.Status(map[bool]string{true: "draining: new connections are refused", false: ""}[on])
 	}
 	return drained{on, d.server.engine.Active()}

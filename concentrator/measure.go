@@ -63,6 +63,7 @@ func (d *concentrator) metrics() []metrics.Metric {
 	add("connections_accepted_total", counter, "Connections accepted from CPEs and strangers.", float64(r.Accepted))
 	add("connections_turned_away_total", counter, "Of those accepted, connections that were reset unread.", float64(r.TurnedAway))
 	add("connections_relayed_total", counter, "Connections whose server was reached.", float64(r.Relayed))
+	add("connections_on_path_total", counter, "Of those relayed, connections that were taken over on their way to a server.", float64(r.OnPath))
 	add("connections_refused_total", counter, "Connections of strangers, and to forbidden destinations.", float64(r.Refused))
 	add("connections_malformed_total", counter, "Connections without a valid request.", float64(r.Malformed))
 	add("connections_failed_total", counter, "Connections whose server was not reached.", float64(r.Failed))

@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"net"
 	"os"
+	"reflect"
 	"slices"
 	"strings"
 	"sync"
@@ -96,6 +97,14 @@ func serve(o options, before *predecessor, hangups chan os.Signal, stderr io.Wri
 	if d.listeners, err = listen(log, cfg); err != nil {
 		return err
 	}
+	if d.onPath, err = d.openOnPath(cfg); err != nil {
+		return err
+	}
+	defer func() {
+		if !yielded { // else the next process has it
+			d.onPath.close(log)
+		}
+	}()
 	stopAccepting, err := d.accept(d.listeners)
 	if err != nil {
 		return err
@@ -211,6 +220,7 @@ type concentrator struct {
 	doubts    []string // of address preservation, as logged
 	listeners []*net.TCPListener
 	reloading sync.Mutex
+	onPath    *onPath // nil: nothing that passes is taken over
 
 	// A hand-over: what to call to begin it, to whom, and why the last one
 	// failed; whether earlier processes still have connections, and how many.
@@ -248,14 +258,23 @@ func (d *concentrator) accept(listeners []*net.TCPListener) (stop func(), err er
 			d.server.inbound(setups, remote, p)
 		}()
 	})
-	return func() {
+	pass, err := d.onPath.serve(setups, d.server)
+	stop = func() {
+		if pass != nil {
+			pass()
+		}
 		d.server.forwards.Close()
 		for _, a := range acceptors {
 			a.Close()
 		}
 		wg.Wait()
 		parked()
-	}, nil
+	}
+	if err != nil {
+		stop()
+		return nil, err
+	}
+	return stop, nil
 }
 
 // drainConnections lets those there are end by themselves, until drain ends.
@@ -306,8 +325,8 @@ func (d *concentrator) tryReload() error {
 	fit(d.log, cfg)
 	old := d.server.settings.Load().config
 	if !slices.Equal(cfg.Listen, old.Listen) || cfg.Control != old.Control || cfg.State != old.State || cfg.Metrics != old.Metrics || cfg.Mark != old.Mark ||
-		cfg.FastOpen != old.FastOpen || cfg.FastOpenQueue != old.FastOpenQueue || cfg.Limits.MaxNonces != old.Limits.MaxNonces || cfg.BindingLog.Block != old.BindingLog.Block {
-		return errors.New("listen, control, state, metrics, mark, fast_open, fast_open_queue, max_nonces and block take effect at a restart only")
+		cfg.FastOpen != old.FastOpen || cfg.FastOpenQueue != old.FastOpenQueue || cfg.Limits.MaxNonces != old.Limits.MaxNonces || cfg.BindingLog.Block != old.BindingLog.Block || !reflect.DeepEqual(cfg.OnPath, old.OnPath) {
+		return errors.New("listen, control, state, metrics, mark, fast_open, fast_open_queue, max_nonces, block and on_path take effect at a restart only")
 	}
 	next, err := d.server.newSettings(cfg, d.secret)
 	if err != nil {
@@ -321,6 +340,7 @@ func (d *concentrator) tryReload() error {
 		d.server.settings.Store(before)
 		return err
 	}
+	d.onPath.follow(d.log, next)
 	d.level.Set(cfg.Log.Level)
 	logWarnings(d.log, cfg)
 	return nil

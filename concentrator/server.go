@@ -57,7 +57,7 @@ type server struct {
 	returns   returnpath.Path
 	exchanges exchanges
 	counters  struct {
-		accepted, turnedAway, relayed, inbound, refused, malformed, failed, overload, moved atomic.Int64
+		accepted, turnedAway, relayed, inbound, onPath, refused, malformed, failed, overload, moved atomic.Int64
 	}
 }
 
@@ -106,14 +106,7 @@ func (s *server) accept(ctx context.Context, l *mptcp.Acceptor) error {
 		case errors.Is(err, net.ErrClosed):
 			return nil
 		case err != nil:
-			// Out of descriptors, most likely: connections wait in the kernel
-			// until some have ended. What was made in advance can go first.
-			s.parking.makeRoom(s.parking.count()/4 + 1)
-			s.perPeer.Line(slog.LevelWarn, netip.Addr{}, "cannot accept connections", "err", err)
-			select {
-			case <-ctx.Done():
-			case <-time.After(20 * time.Millisecond):
-			}
+			s.cannotAccept(ctx, err)
 			continue
 		}
 		source := addrOf(cpe.RemoteAddr())
@@ -133,10 +126,22 @@ func (s *server) accept(ctx context.Context, l *mptcp.Acceptor) error {
 	}
 }
 
+// cannotAccept waits a moment. Descriptors have run out, most likely: connections
+// wait in the kernel until some have ended. What was made in advance can go
+// first.
+func (s *server) cannotAccept(ctx context.Context, err error) {
+	s.parking.makeRoom(s.parking.count()/4 + 1)
+	s.perPeer.Line(slog.LevelWarn, netip.Addr{}, "cannot accept connections", "err", err)
+	select {
+	case <-ctx.Done():
+	case <-time.After(20 * time.Millisecond):
+	}
+}
+
 // admit decides by its source alone whether a connection is looked at.
 func (s *server) admit(source netip.Addr) bool {
 	s.counters.accepted.Add(1)
-	if s.front.Admit(household(source)) || s.settings.Load().gate.Covers(source) {
+	if s.front.Admit(household(source)) || s.settings.Load().covers(source) {
 		return true
 	}
 	// Even a line that is left out costs more than the rest of this, so most are
@@ -153,7 +158,7 @@ func (s *server) admit(source netip.Addr) bool {
 // blame notes that a connection was no client's. Where the request came in the
 // SYN and the handshake is not complete, its source may be anybody's.
 func (s *server) blame(set *settings, cpe *net.TCPConn, source netip.Addr) {
-	if set.gate.Covers(source) {
+	if set.covers(source) {
 		return
 	}
 	if inSYN, err := mptcp.SynDataAcked(cpe); err == nil && inSYN {

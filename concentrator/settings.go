@@ -2,6 +2,8 @@ package main
 
 import (
 	"crypto/rand"
+	"net/netip"
+	"slices"
 
 	"github.com/tandem-mptcp/tandem/concentrator/authorise"
 	"github.com/tandem-mptcp/tandem/concentrator/bindlog"
@@ -60,6 +62,13 @@ func (s *server) newSettings(cfg *config.Config, freshSecret []byte) (*settings,
 		next.members[c.Name] = &member{name: c.Name, limits: s.admission.Client(c.Name), where: next.where, source: source.Client{Name: c.Name}}
 	}
 	return next, nil
+}
+
+// covers tells whether an address alone makes its owner a client.
+func (set *settings) covers(source netip.Addr) bool {
+	o := &set.config.OnPath
+	return set.gate.Covers(source) ||
+		o.Enabled && slices.ContainsFunc(o.Sources, func(p netip.Prefix) bool { return p.Contains(source.Unmap()) })
 }
 
 // newBook returns the binding log that cfg asks for, nil for none.

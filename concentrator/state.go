@@ -49,7 +49,7 @@ func (d *concentrator) openState(cfg *config.Config) error {
 	if err := d.store.Reload(); err != nil {
 		return err
 	}
-	if len(d.store.Clients())+len(cfg.Clients) == 0 {
+	if len(d.store.Clients())+len(cfg.Clients) == 0 && !cfg.OnPath.Enabled {
 		d.log.Warn("there are no clients: every connection is refused", "hint", "tandem-concentrator client add NAME")
 	}
 	return nil

@@ -24,6 +24,7 @@ type report struct {
 	TurnedAway int64 `json:"turned_away"`
 	Relayed    int64 `json:"relayed"`
 	Inbound    int64 `json:"inbound"`
+	OnPath     int64 `json:"on_path"` // of those relayed, taken over on their way
 	Refused    int64 `json:"refused"`
 	Malformed  int64 `json:"malformed"`
 	Failed     int64 `json:"failed"`
@@ -60,7 +61,7 @@ func (d *concentrator) status() report {
 		HandoverFailed: failed,
 		Parked:         parkedReport{k.count(), k.parked.Load(), k.resumed.Load(), k.reversed.Load(), k.expired.Load(), k.shed.Load(), k.full.Load()},
 		Version:        version, Draining: s.draining.Load(), PID: os.Getpid(), Open: s.engine.Active(), Pending: s.pending.count(),
-		Accepted: s.counters.accepted.Load(), Relayed: s.counters.relayed.Load(), Inbound: s.counters.inbound.Load(), Refused: s.counters.refused.Load(),
+		Accepted: s.counters.accepted.Load(), Relayed: s.counters.relayed.Load(), Inbound: s.counters.inbound.Load(), OnPath: s.counters.onPath.Load(), Refused: s.counters.refused.Load(),
 		TurnedAway: s.counters.turnedAway.Load(),
 		Malformed:  s.counters.malformed.Load(), Failed: s.counters.failed.Load(), Overload: s.counters.overload.Load(), Moved: s.counters.moved.Load(),
 		Goroutines: runtime.NumGoroutine(),
@@ -83,8 +84,8 @@ func status(o options, stdout io.Writer) error {
 	}
 	w := tabwriter.NewWriter(stdout, 0, 0, 2, ' ', 0)
 	fmt.Fprintf(w, "tandem-concentrator %s, pid %d\n\n", r.Version, r.PID)
-	fmt.Fprintf(w, "connections: %d open, %d in set-up, %d parked; %d accepted, %d turned away unread, %d relayed, %d from outside, %d refused, %d malformed, %d servers not reached, %d over limits\n",
-		r.Open, r.Pending, r.Parked.Now, r.Accepted, r.TurnedAway, r.Relayed, r.Inbound, r.Refused, r.Malformed, r.Failed, r.Overload)
+	fmt.Fprintf(w, "connections: %d open, %d in set-up, %d parked; %d accepted, %d turned away unread, %d relayed (%d taken over on their way), %d from outside, %d refused, %d malformed, %d servers not reached, %d over limits\n",
+		r.Open, r.Pending, r.Parked.Now, r.Accepted, r.TurnedAway, r.Relayed, r.OnPath, r.Inbound, r.Refused, r.Malformed, r.Failed, r.Overload)
 	if r.Draining {
 		fmt.Fprintln(w, "draining: new connections are refused until \"tandem-concentrator undrain\"")
 	}

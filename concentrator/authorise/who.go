@@ -121,6 +121,15 @@ func (g *Gate) Answers(src netip.Addr) bool {
 // Covers says whether a client's prefix covers src.
 func (g *Gate) Covers(src netip.Addr) bool { return g.bySource.cover(src.Unmap().WithZone("")) }
 
+// Named returns the name of the client that src alone shows, if there is one.
+func (g *Gate) Named(src netip.Addr) (name string, ok bool) {
+	c, known := g.bySource.longest(src.Unmap().WithZone(""))
+	if !known || len(c.Cookies) > 0 {
+		return "", false
+	}
+	return c.Name, true
+}
+
 func (c *Client) at(src netip.Addr) bool {
 	return slices.ContainsFunc(c.Sources, func(p netip.Prefix) bool { return p.Contains(src) })
 }

@@ -11,10 +11,15 @@ func (h *House) concentratorFile() string { return filepath.Join(h.Dir, "concent
 func (h *House) cpeDir() string           { return filepath.Join(h.Dir, "config") }
 
 // WriteConcentrator writes the concentrator's configuration; top and tables are
-// added. With the option ByAddress the lines' own addresses are its client.
+// added. With the option ByAddress the lines' own addresses are its client; with
+// OnPath tables begin inside of [on_path].
 func (h *House) WriteConcentrator(top, tables string) error {
 	if h.options.ByAddress {
 		tables = "[[client]]\nname = \"house\"\nsources = [\"198.51.100.0/24\", \"2001:db8::/32\"]\n\n" + tables
+	}
+	if h.options.OnPath {
+		tables = fmt.Sprintf("[on_path]\nenabled = true\ninterfaces = [\"%s0\"]\nsources = [\"198.51.100.0/24\", \"2001:db8::/32\"]\nannounce = [\"%s:5128\", \"[%s]:5128\"]\n%s\n",
+			h.Spec().WANs[0].Name, Concentrator4, Concentrator6, tables)
 	}
 	text := fmt.Sprintf(`listen = ["%s:5124", "[%s]:5124"]
 control = %q
@@ -40,7 +45,9 @@ const (
 func (h *House) WriteCPE(main, sections string) error {
 	var b strings.Builder
 	fmt.Fprintf(&b, "config tandem 'main'\n\toption enabled '1'\n\tlist lan 'lan'\n%s\n", main)
-	if h.options.ByAddress || h.Key != "" {
+	if h.options.OnPath {
+		fmt.Fprintf(&b, "config concentrator '%s'\n\tlist address '%s'\n\toption mode 'on-path'\n\n", Section, Concentrator4)
+	} else if h.options.ByAddress || h.Key != "" {
 		fmt.Fprintf(&b, "config concentrator '%s'\n\tlist address '%s'\n\toption key '%s'\n\n", Section, Concentrator4, h.Key)
 	}
 	for i, w := range h.Spec().WANs {

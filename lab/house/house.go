@@ -33,6 +33,9 @@ type Options struct {
 	// ByAddress makes the lines' addresses the concentrator's client instead of
 	// pairing the two by a key.
 	ByAddress bool
+	// OnPath has the concentrator take over connections that come by the first
+	// line, instead of pairing the two.
+	OnPath bool
 	// CPEProgram is run instead of the tandem-cpe of Binaries.
 	CPEProgram string
 }
@@ -105,7 +108,7 @@ func Build(ctx context.Context, o Options) (*House, error) {
 	if err := h.StartConcentrator(ctx); err != nil {
 		return h, err
 	}
-	if !o.ByAddress {
+	if !o.ByAddress && !o.OnPath {
 		line, err := h.AddClient(ctx, "house")
 		if err == nil {
 			err = h.Join(ctx, line)

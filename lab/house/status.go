@@ -14,7 +14,11 @@ type Status struct {
 	Concentrators []struct {
 		Up     bool   `json:"up"`
 		Reason string `json:"reason"`
-		Trust  struct {
+		OnPath *struct {
+			Taken  int64 `json:"taken"`
+			Passed int64 `json:"passed"`
+		} `json:"on_path"`
+		Trust struct {
 			Key           string `json:"key"`
 			ClockOffsetMS int64  `json:"clock_offset_ms"`
 			Proven        int64  `json:"proven_answers"`
@@ -92,6 +96,7 @@ type ConcentratorStatus struct {
 	Accepted  int64 `json:"accepted"`
 	Relayed   int64 `json:"relayed"`
 	Inbound   int64 `json:"inbound"`
+	OnPath    int64 `json:"on_path"`
 	Refused   int64 `json:"refused"`
 	Malformed int64 `json:"malformed"`
 	Failed    int64 `json:"failed"`
