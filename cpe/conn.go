@@ -68,8 +68,13 @@ func (p *proxy) reach(ctx context.Context, f *flow) {
 					continue
 				}
 				var server serverError
-				err := p.relayThrough(ctx, c, s, f)
-				if err != nil && !errors.As(err, &server) && !f.told() && c.Usable() && c.Heard().After(f.started) {
+				var err error
+				if c.OnPath {
+					err = p.relayOnPath(ctx, c, f)
+				} else {
+					err = p.relayThrough(ctx, c, s, f)
+				}
+				if err != nil && !c.OnPath && !errors.As(err, &server) && !f.told() && c.Usable() && c.Heard().After(f.started) {
 					// It works, as others hear: a line must have died under us.
 					err = p.relayThrough(ctx, c, s, f)
 				}

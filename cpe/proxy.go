@@ -121,6 +121,7 @@ func (p *proxy) load() int {
 
 // bookLines books a flow's bytes under the lines that carried them.
 func (p *proxy) bookLines(up syscall.Conn, attempt *upstream.Attempt, r relay.Result) {
+	attempt.Carried(up)
 	subflows, err := mptcp.Subflows(up)
 	if err != nil || len(subflows) == 0 { // plain TCP, or ended already
 		p.ledger.Account("wan/"+attempt.Line.Name).Add(r.Up, r.Down)

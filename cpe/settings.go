@@ -49,6 +49,9 @@ type readiness struct {
 }
 
 func readinessOf(cfg *config.Config, c config.Concentrator) (r readiness) {
+	if c.OnPath {
+		return r
+	}
 	if cfg.FirstByte.Warm() {
 		r = readiness{lowest: cfg.WarmMin, highest: cfg.WarmMax, probe: cfg.FirstByte == config.FirstByteAuto}
 	}
@@ -100,7 +103,7 @@ func (p *proxy) newConcentrator(c config.Concentrator, key credential.Key, cfg *
 	if err := converter.KeepWarm(ready.lowest, ready.highest, ready.probe); err != nil {
 		p.log.Warn("no connections are made in advance", "concentrator", c.Name, "err", err)
 	}
-	if signer == nil && len(cfg.Redirects) > 0 {
+	if signer == nil && len(cfg.Redirects) > 0 && !c.OnPath {
 		p.log.Warn("no connections from outside: they need a key", "concentrator", c.Name, "hint", "tandem-cpe join")
 	}
 	var wg sync.WaitGroup

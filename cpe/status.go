@@ -35,6 +35,7 @@ type concentratorReport struct {
 	Up        bool                     `json:"up"`
 	Active    bool                     `json:"active"` // new connections go there
 	Reason    string                   `json:"reason,omitempty"`
+	OnPath    *upstream.OnPathCounts   `json:"on_path,omitempty"` // not there where it takes requests
 	LastHeard *time.Time               `json:"last_heard,omitempty"`
 	Trust     *trustReport             `json:"trust,omitempty"` // not there where requests are not signed
 	RTT       float64                  `json:"rtt_ms"`          // of handshakes; 0: unknown
@@ -118,6 +119,12 @@ func (d *cpe) status(each func(*flows.Flow, []mptcp.Subflow)) report {
 		cr := concentratorReport{Name: c.Name, Up: true, SynData: c.SynData(), Warm: warmReportOf(c), RTT: milliseconds(c.RoundTrip())}
 		if err := c.Down(); err != nil {
 			cr.Up, cr.Reason = false, err.Error()
+		} else if c.OnPath {
+			cr.Reason = c.Absent()
+		}
+		if c.OnPath {
+			counts := c.OnPathCounts()
+			cr.OnPath = &counts
 		}
 		cr.Active, active = cr.Up && !active, active || cr.Up
 		if heard := c.Heard(); !heard.IsZero() {
@@ -240,6 +247,11 @@ func (r report) print(out io.Writer) {
 			state = "down: " + c.Reason
 		case !c.Active:
 			state = "up, in reserve"
+		case c.Reason != "":
+			state = "up: " + c.Reason
+		}
+		if o := c.OnPath; o != nil {
+			state = fmt.Sprintf("on the path, %d taken over, %d passed; %s", o.Taken, o.Passed, state)
 		}
 		fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\t%d / %d\t%d of %d\t%s\n", c.Name, key, proven, clock, inMs(c.RTT),
 			c.SynData.Tried, c.SynData.Acked, c.ZeroRTT.Hits, c.ZeroRTT.Total, state)

@@ -84,12 +84,21 @@ type Concentrator struct {
 	// Forwards lets the concentrator's operator name LAN hosts for connections
 	// from outside, which otherwise only Redirects do.
 	Forwards bool
+	// OnPath: it stands on the way of the primary line and takes MPTCP
+	// connections to any server over. There is no request then. Addresses and Port
+	// are where it is asked whether it works.
+	OnPath bool
 }
 
 // Equal says whether c and o are the same.
 func (c Concentrator) Equal(o Concentrator) bool {
 	return c.Name == o.Name && slices.Equal(c.Addresses, o.Addresses) && c.Port == o.Port &&
-		bytes.Equal(c.Cookie, o.Cookie) && c.Key == o.Key && c.Forwards == o.Forwards
+		bytes.Equal(c.Cookie, o.Cookie) && c.Key == o.Key && c.Forwards == o.Forwards && c.OnPath == o.OnPath
+}
+
+// OnPath tells whether one of the concentrators stands on the path.
+func (c *Config) OnPath() bool {
+	return slices.ContainsFunc(c.Concentrators, func(one Concentrator) bool { return one.OnPath })
 }
 
 // Keys returns the ids of the keys that are used, each once.

@@ -78,6 +78,10 @@ func (r *rawFile) addConcentrators(f *faults, c *Config) {
 		take(f, &one.Cookie, raw.cookie, parseCookie)
 		take(f, &one.Key, raw.key, parseKeyID)
 		take(f, &one.Forwards, raw.forwards, parseBool)
+		take(f, &one.OnPath, raw.mode, choice(map[string]bool{"explicit": false, "on-path": true}))
+		if one.OnPath && (raw.key != nil || raw.cookie != nil || one.Forwards) {
+			f.add(raw.line, "%v: in mode on-path there is no request: remove key, cookie and forwards", raw.header)
+		}
 		switch {
 		case len(raw.address) == 0 && enabled:
 			f.add(raw.line, "%v: needs at least one: list address", raw.header)

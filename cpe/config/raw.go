@@ -79,8 +79,8 @@ func (r *rawMain) fields() map[string]any {
 
 type rawConcentrator struct {
 	header
-	enabled, port, cookie, key, forwards *value
-	address                              []value
+	enabled, port, cookie, key, forwards, mode *value
+	address                                    []value
 }
 
 func (r *rawConcentrator) fields() map[string]any {
@@ -91,6 +91,7 @@ func (r *rawConcentrator) fields() map[string]any {
 		"cookie":   &r.cookie,
 		"key":      &r.key,
 		"forwards": &r.forwards,
+		"mode":     &r.mode,
 	}
 }
 

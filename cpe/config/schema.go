@@ -73,6 +73,7 @@ func Describe() Schema {
 			"cookie":   {Kind: kindCookie, Max: ptr(maxCookie)},
 			"key":      {Kind: kindKey},
 			"forwards": one(kindBool, false),
+			"mode":     choose("explicit", "explicit", "on-path"),
 		},
 		"wan": {
 			"enabled":       one(kindBool, true),

@@ -29,7 +29,7 @@ const after = 500 * time.Millisecond
 func Dial(ctx context.Context, dst netip.AddrPort, mark uint32, devices []string) (*net.TCPConn, error) {
 	ctx, cancel := context.WithTimeout(ctx, timeout)
 	defer cancel()
-	if len(devices) < 2 {
+	if len(devices) == 0 {
 		return dial(ctx, dst, mark, "")
 	}
 	type result struct {

@@ -34,6 +34,9 @@ type endpoints struct {
 	again func()    // calls for another sync
 
 	closed bool
+
+	onPath bool            // servers' connections are taken over by one that announces its address
+	lost   map[string]bool // lines that were down once; what leads to announced addresses goes over them anew
 }
 
 // returnTime is how long after a time without any line the endpoints of those
@@ -51,8 +54,17 @@ func (e *endpoints) open() error {
 	if e.before, err = e.pm.Limits(); err != nil {
 		return fmt.Errorf("mptcp path manager: %w", err)
 	}
+	return e.setLimits()
+}
+
+// setLimits takes announced addresses only where a concentrator announces some:
+// any server that speaks MPTCP could.
+func (e *endpoints) setLimits() error {
 	limits := e.before
 	limits.Subflows = maxSubflows
+	if e.onPath {
+		limits.AddAddrAccepted = maxSubflows
+	}
 	return e.pm.SetLimits(limits)
 }
 
@@ -66,10 +78,17 @@ func (e *endpoints) sync(wans []WAN, to []config.Concentrator) error {
 	if e.closed {
 		return nil
 	}
+	var errs []error
+	if onPath := slices.ContainsFunc(to, func(c config.Concentrator) bool { return c.OnPath }); onPath != e.onPath {
+		e.onPath = onPath
+		errs = append(errs, e.setLimits())
+	}
 	var want []mptcp.Endpoint
 	for _, w := range wans {
 		if w.Up {
-			want = append(want, endpointsOf(w, to)...)
+			want = append(want, e.of(w, to)...)
+		} else {
+			e.lost[w.Name] = true
 		}
 	}
 	present, err := e.pm.Endpoints()
@@ -79,7 +98,6 @@ func (e *endpoints) sync(wans []WAN, to []config.Concentrator) error {
 	if e.idle && len(e.ours) == 0 {
 		return e.sweep(present, wans)
 	}
-	var errs []error
 	for _, ep := range want {
 		i := slices.IndexFunc(present, func(p mptcp.Endpoint) bool { return p.Addr == ep.Addr })
 		if i >= 0 && present[i].IfIndex == ep.IfIndex && present[i].Flags&ownedFlags == ep.Flags {
@@ -123,10 +141,18 @@ func (e *endpoints) sweep(present []mptcp.Endpoint, wans []WAN) error {
 }
 
 // ownedFlags are those sync sets and compares.
-const ownedFlags = mptcp.FlagSubflow | mptcp.FlagBackup
+const ownedFlags = mptcp.FlagSubflow | mptcp.FlagBackup | mptcp.FlagFullmesh
 
-func endpointsOf(w WAN, to []config.Concentrator) []mptcp.Endpoint {
+// of returns a line's endpoints. A connection that is taken over on its way may
+// get no subflow to the server's address: those over the other lines go to the
+// announced one, for which the kernel takes endpoints with FlagFullmesh. On the
+// line where connections begin that would make a second one, needed only when it
+// was lost in between.
+func (e *endpoints) of(w WAN, to []config.Concentrator) []mptcp.Endpoint {
 	flags := mptcp.FlagSubflow
+	if e.onPath && (w.Role != config.Primary || e.lost[w.Name]) {
+		flags |= mptcp.FlagFullmesh
+	}
 	if w.Role == config.Standby {
 		flags |= mptcp.FlagBackup
 	}

@@ -50,7 +50,7 @@ const (
 // With kernel false the kernel's path manager is not in charge of connections:
 // then there are none.
 func NewTracker(log *logline.Logger, pm PathManager, c *config.Config, kernel bool) (*Tracker, error) {
-	t := &Tracker{log: log, endpoints: &endpoints{pm: pm, log: log, idle: !kernel}, changed: make(chan struct{}, 1), suspects: make(chan string, 8), moved: make(chan struct{}, 1), dead: make(map[string]string)}
+	t := &Tracker{log: log, endpoints: &endpoints{pm: pm, log: log, idle: !kernel, lost: make(map[string]bool)}, changed: make(chan struct{}, 1), suspects: make(chan string, 8), moved: make(chan struct{}, 1), dead: make(map[string]string)}
 	t.endpoints.again = t.Poke
 	if err := t.endpoints.open(); err != nil {
 		return nil, err
@@ -66,6 +66,9 @@ func (t *Tracker) WANs() []WAN { return *t.wans.Load() }
 // family, the preferred one first.
 func (t *Tracker) Devices(dst netip.Addr) (devices []string) {
 	wans := t.WANs()
+	if len(wans) < 2 {
+		return nil
+	}
 	for w, ok := First(wans, dst, config.Bond); ok; w, ok = First(wans, dst, config.Bond) {
 		devices = append(devices, w.Device)
 		rest := make([]WAN, 0, len(wans))

@@ -4,7 +4,8 @@
 // pair, so that what one connection learns the next one uses.
 //
 // Read converter.go (health), open.go (one connection), warm.go (those made in
-// advance), repair.go (when they end too early), trust.go, probe.go, syndata.go.
+// advance), repair.go (when they end too early), trust.go, probe.go, syndata.go; onpath.go for
+// one that needs no request.
 package upstream
 
 import (
@@ -46,6 +47,8 @@ type Converter struct {
 	Suspect func(line string)
 	// Delay, if set, is told the round trips of handshakes.
 	Delay func(line string, rtt time.Duration)
+	// OnPath: it takes connections to servers over, without a request (onpath.go).
+	OnPath bool
 
 	log      *logline.Logger
 	lines    Lines
@@ -61,6 +64,7 @@ type Converter struct {
 
 	zeroRTT zeroRTT
 	passes  passes
+	onPath  onPath
 
 	mu     sync.Mutex
 	addrs  []netip.Addr
@@ -82,7 +86,7 @@ type Converter struct {
 func NewConverter(log *logline.Logger, c config.Concentrator, signer *credential.Signer, mark uint32, timeout time.Duration, lines Lines) *Converter {
 	return &Converter{
 		signer: signer,
-		Name:   c.Name, Port: c.Port, log: log.With("concentrator", c.Name), lines: lines,
+		Name:   c.Name, Port: c.Port, OnPath: c.OnPath, log: log.With("concentrator", c.Name), lines: lines,
 		timeout: timeout, mark: mark, synData: newSynData(), drops: newDrops(),
 		addrs: c.Addresses, cookie: c.Cookie, wakeUp: make(chan struct{}, 1), asked: make(chan struct{}),
 	}

@@ -123,8 +123,8 @@ func (c *Converter) NoSynData(line string) bool {
 // began over a line: those that are missing tell of theirs. since is when the
 // connection was there.
 func (c *Converter) Joins(conn syscall.Conn, began string, since time.Time) {
-	if c.Steered {
-		return // package steer makes them, some and later
+	if c.Steered || c.OnPath {
+		return // package steer makes them, some and later; or the concentrator announces where to
 	}
 	now := time.Now()
 	if now.Sub(since) < max(joinTime, 4*c.RoundTrip()) || !c.passes.mayLook(now) {

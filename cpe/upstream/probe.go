@@ -7,6 +7,7 @@ import (
 
 	"github.com/tandem-mptcp/tandem/cpe/config"
 	"github.com/tandem-mptcp/tandem/cpe/handshake"
+	"github.com/tandem-mptcp/tandem/shared/mptcp"
 )
 
 // probe is one running check of a converter.
@@ -106,6 +107,9 @@ func (c *Converter) askOver(ctx context.Context, attempt *Attempt) error {
 	conn, err := attempt.dialer.Dial(ctx, attempt.to, nil)
 	if err != nil {
 		return fmt.Errorf("%s over %s: %w", attempt.to, attempt.Line.Name, err)
+	}
+	if c.OnPath { // the handshake is all there is
+		return mptcp.Reset(conn)
 	}
 	defer conn.Close()
 	deadline, _ := ctx.Deadline()

@@ -77,7 +77,9 @@ func (c *Converter) try(ctx context.Context, line uplink.WAN, inSYN bool) (t Tri
 	if err != nil {
 		return t, err
 	}
-	a.dialer.SynData = inSYN
+	if a.dialer.SynData = inSYN; c.OnPath {
+		request = nil
+	}
 	begin := time.Now()
 	conn, err := a.dialer.Dial(ctx, a.to, request)
 	if err != nil {
@@ -85,6 +87,10 @@ func (c *Converter) try(ctx context.Context, line uplink.WAN, inSYN bool) (t Tri
 	}
 	defer conn.Close()
 	t.RoundTrip = time.Since(begin)
+	if c.OnPath { // the handshake is all there is
+		t.MPTCP, err = mptcp.IsMPTCP(conn)
+		return t, errors.Join(err, mptcp.Reset(conn))
+	}
 	deadline, _ := ctx.Deadline()
 	_ = conn.SetDeadline(deadline)
 	answer, _, err := c.read(conn, make([]byte, handshake.AnswerBuffer), nonce)

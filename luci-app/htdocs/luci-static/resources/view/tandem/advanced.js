@@ -32,6 +32,7 @@ const fields = {
 		[ 'enabled', _('Use'), '' ],
 		[ 'address', _('Addresses'), '' ],
 		[ 'port', _('Port'), '' ],
+		[ 'mode', _('How connections reach it'), _('explicit: by a request. on-path: it stands on the way of the primary line and takes them over, without a key.') ],
 		[ 'forwards', _('May name LAN hosts'), _('Its operator may choose which LAN host a connection from outside reaches.') ],
 		[ 'key', _('Name of the key'), _('Written by pairing. The key itself is in a file that is never shown.') ],
 	],
