@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"runtime"
 	"time"
 
 	"github.com/tandem-mptcp/tandem/cpe/config"
@@ -27,6 +28,7 @@ type report struct {
 	Flows         flowsReport          `json:"flows"`
 	Warnings      []string             `json:"warnings"` // about the router, in words
 	Accept        string               `json:"accept"`   // early or faithful, as it is in force
+	Goroutines    int                  `json:"goroutines"`
 	Accounts      []account.Totals     `json:"accounts"`
 }
 
@@ -111,7 +113,7 @@ func (d *cpe) status(each func(*flows.Flow, []mptcp.Subflow)) report {
 			Open: d.proxy.load(), Accepted: c.accepted.Load(), Relayed: c.relayed.Load(),
 			MPTCP: c.mptcp.Load(), Direct: c.direct.Load(), Inbound: c.inbound.Load(), Refused: c.refused.Load(),
 		},
-		Accept:   d.interception.accepts(),
+		Accept: d.interception.accepts(), Goroutines: runtime.NumGoroutine(),
 		Accounts: d.proxy.ledger.Totals(),
 	}
 	active := false

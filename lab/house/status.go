@@ -32,8 +32,9 @@ type Status struct {
 		} `json:"syn_data"`
 		Warm *Warm `json:"warm"`
 	} `json:"concentrators"`
-	Flows  Flows  `json:"flows"`
-	Accept string `json:"accept"`
+	Flows      Flows  `json:"flows"`
+	Accept     string `json:"accept"`
+	Goroutines int    `json:"goroutines"`
 }
 
 // Flows counts the CPE's flows.
