@@ -46,8 +46,8 @@ SEED ?= 1
 chaos: build ## random events under 50 connections, every byte checked (root, 10 min; CHAOS=events, SEED=n, 0: another each time)
 	CGO_ENABLED=1 $(GO) test -count=1 -v -timeout 60m -run TestChaos ./lab/e2e -binaries $(CURDIR)/build -chaos $(CHAOS) -seed $(SEED)
 
-test-modes: build ## modes under loads of full length, with figures (root, 4 min)
-	CGO_ENABLED=1 $(GO) test -count=1 -v -timeout 15m -run 'Mode|Overflow' ./lab/e2e -long -binaries $(CURDIR)/build
+test-modes: build ## modes and uneven lines under loads of full length, with figures (root, 20 min)
+	CGO_ENABLED=1 $(GO) test -count=1 -v -timeout 40m -run 'Mode|Overflow|Uneven|Stripped' ./lab/e2e -long -binaries $(CURDIR)/build
 
 HOSTILE = TestFlood|TestGarbageThenIdle|TestSlowSenders|TestWrongCredential|TestReplay|TestForbiddenDestinations|TestBindingLog|TestFault
 test-hostile: build ## attacks of full length, with figures; a quiet machine, please (root, 10 min)

@@ -30,6 +30,7 @@ type line struct {
 
 	mu  sync.Mutex
 	rtt time.Duration // of probes, smoothed; 0 while unknown
+	odd bool          // the last one was another than those before
 }
 
 const (
@@ -52,6 +53,7 @@ const (
 
 	idleProbe        = time.Minute
 	comparedProbe    = 5 * time.Second // while delays are compared
+	oddProbe         = time.Second     // as long as they are not settled
 	idleProbeMetered = time.Hour
 
 	// A dead line is asked often at first: its return is worth more than the
@@ -127,6 +129,8 @@ func (l *line) idleEvery(compared bool) time.Duration {
 	switch {
 	case l.wan.Metered:
 		return idleProbeMetered
+	case compared && !l.settled():
+		return oddProbe
 	case compared:
 		return comparedProbe
 	}
@@ -159,11 +163,19 @@ func (l *line) patience() time.Duration {
 	return min(max(2*l.rtt, l.rtt+80*time.Millisecond), time.Second)
 }
 
+// settled tells whether the round trip is known and has not changed lately.
+func (l *line) settled() bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.rtt > 0 && !l.odd
+}
+
 func (l *line) answered(took time.Duration) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if l.rtt == 0 {
 		l.rtt = took
 	}
+	l.odd = (took - l.rtt).Abs() > l.rtt/4
 	l.rtt += (took - l.rtt) / 4
 }

@@ -108,6 +108,9 @@ func (w *Watch) look(ctx context.Context) (again time.Duration) {
 	compared := w.Compares != nil && w.Compares()
 	for _, wan := range wans {
 		l := w.line(wan)
+		if compared && wan.Present && !wan.Metered && !l.settled() {
+			again = min(again, oddProbe)
+		}
 		if l.due(now, w.moved(wan.Name), compared) {
 			w.ask(ctx, l, wan)
 			again = busyTick

@@ -66,7 +66,7 @@ func (c *Converter) over(line uplink.WAN, to netip.AddrPort, way Way) *Attempt {
 		Line: line, converter: c, to: to,
 		dialer: mptcp.Dialer{
 			Device: line.Device, Source: source, Mark: c.mark,
-			KeepAlive: KeepAlive, ReceiveBuffer: receiveBuffer,
+			KeepAlive: KeepAlive, ReceiveBuffer: receiveBuffer, Control: byBandwidth,
 		},
 	}
 	switch way {

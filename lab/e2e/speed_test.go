@@ -10,12 +10,14 @@ import (
 	"github.com/tandem-mptcp/tandem/lab/house"
 )
 
+// rate measures a transfer, as House.DownRate does.
+type rate = func(context.Context, string, time.Duration, func(int64)) (float64, error)
+
 // TestBothLinesAtOnce compares one connection through Tandem with what DSL
 // and LTE give one connection each, for 60 s each way.
 func TestBothLinesAtOnce(t *testing.T) {
 	h := build(t, house.Options{})
 	ctx := within(t, 4*time.Minute)
-	type rate = func(context.Context, string, time.Duration, func(int64)) (float64, error)
 	for _, tt := range []struct {
 		name string
 		rate rate

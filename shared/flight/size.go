@@ -35,9 +35,13 @@ const (
 // together. One round trip is in flight; the other is what a sender needs to
 // find its pace, and to go on while what overtook a lost packet waits.
 //
+// Where packets are lost, what has overtaken one waits until it has come again,
+// and is still in the buffer: up to four round trips more. loss is the share of
+// bytes that were sent again lately.
+//
 // overhead is what the kernel books for each byte: little over 1 where data is
 // written in large pieces, twice that and more where it comes in packets.
-func Size(subflows []mptcp.Subflow, overhead float64) int {
+func Size(subflows []mptcp.Subflow, overhead, loss float64) int {
 	var rate float64 // bytes a second
 	var delay time.Duration
 	live := 0
@@ -52,6 +56,7 @@ func Size(subflows []mptcp.Subflow, overhead float64) int {
 	if live < 2 || delay < nearby {
 		return 0
 	}
-	n := rate * (2*delay + slack).Seconds() * overhead
+	trips := 2 + min(4, loss*200) // all of them at 2 %
+	n := rate * (trips*delay.Seconds() + slack.Seconds()) * overhead
 	return int(min(max(n, smallest), largest))
 }

@@ -27,7 +27,7 @@ func TestSize(t *testing.T) {
 		{"the slower line's delay at the rate of both", []mptcp.Subflow{sub(20, 30*time.Millisecond), sub(50, 240*time.Millisecond)}, 8_750_000 * 480 / 1000, 8_750_000 * 720 / 1000},
 		{"bounded", []mptcp.Subflow{sub(10000, time.Second), sub(10000, time.Second)}, largest, largest},
 	} {
-		if got := Size(tt.subflows, 1.25); got < tt.low || got > tt.top {
+		if got := Size(tt.subflows, 1.25, 0); got < tt.low || got > tt.top {
 			t.Errorf("%s: %d, want %d to %d", tt.name, got, tt.low, tt.top)
 		}
 	}

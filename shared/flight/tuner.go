@@ -83,6 +83,8 @@ type state struct {
 	joined time.Time // a subflow came to those that had found their rate
 	size   int       // of the buffer; 0: the kernel's
 
+	losses []losses // by subflow
+
 	open   bool // what was sent may not be all gone
 	unsent int  // of it, when last looked
 }
@@ -145,7 +147,8 @@ func (t *Tuner[F]) tune(s *state, leg syscall.Conn, now time.Time) {
 		s.joined = now
 	}
 	s.live = live
-	size := Size(subflows, t.Overhead)
+	s.losses = follow(s.losses, subflows, now)
+	size := Size(subflows, t.Overhead, worst(s.losses))
 	if now.Sub(s.joined) < settle {
 		if s.size == 0 {
 			return
