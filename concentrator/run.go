@@ -70,7 +70,6 @@ func serve(o options, before *predecessor, hangups chan os.Signal, stderr io.Wri
 		if d.state, err = lockState(cfg.State); err != nil {
 			return err
 		}
-		_ = cleanup() // of an earlier run; if we may not, that run could not either
 	}
 	defer d.state.Close()
 	d.alone.Store(before == nil)
@@ -81,6 +80,9 @@ func serve(o options, before *predecessor, hangups chan os.Signal, stderr io.Wri
 	}
 	if err := d.openState(cfg); err != nil {
 		return err
+	}
+	if before == nil && s.returns.Err() != nil {
+		_ = cleanup() // of an earlier run; if we may not, that run could not either
 	}
 	yielded := false
 	defer func() {

@@ -12,6 +12,7 @@ import (
 
 	"github.com/tandem-mptcp/tandem/shared/convert"
 	"github.com/tandem-mptcp/tandem/shared/credential"
+	"github.com/tandem-mptcp/tandem/shared/origin"
 )
 
 func unhex(t *testing.T, s string) []byte {
@@ -56,6 +57,8 @@ func TestReadAnswer(t *testing.T) {
 		{"with the server's bytes", "01012263" + "68656c6c6f", Answer{Kind: Accepted}, "hello"},
 		{"extended header", "01072263140600000204 05b40402080a112233445566778801030307", Answer{Kind: Accepted}, ""},
 		{"supported", "01032263150200001e000000", Answer{Kind: Accepted}, ""},
+		{"supported, and the LAN host is to be named", "0104226315020000" + "1e000000" + "cc010101", Answer{Kind: Accepted, WantsOrigin: true}, ""},
+		{"the LAN host is missing", "010222631e01c100", Answer{Kind: NeedsOrigin, Code: origin.Missing}, ""},
 		{"reset", "010222631e016000", Answer{Kind: Refused, Code: convert.ConnectionReset}, ""},
 		{"unreachable", "010222631e016101", Answer{Kind: Unreachable, Code: convert.DestinationUnreachable}, ""},
 		{"busy, 120 s", "010222631e014078", Answer{Kind: Busy, Code: convert.ResourceExceeded, Wait: 120 * time.Second}, ""},
@@ -73,7 +76,7 @@ func TestReadAnswer(t *testing.T) {
 					t.Fatalf("%s: %v", name, err)
 				}
 				left, _ := io.ReadAll(r)
-				if got.Kind != tt.want.Kind || got.Code != tt.want.Code || got.Wait != tt.want.Wait || !bytes.Equal(got.Cookie, tt.want.Cookie) {
+				if got.Kind != tt.want.Kind || got.WantsOrigin != tt.want.WantsOrigin || got.Code != tt.want.Code || got.Wait != tt.want.Wait || !bytes.Equal(got.Cookie, tt.want.Cookie) {
 					t.Errorf("%s: %+v, want %+v", name, got, tt.want)
 				}
 				if string(rest)+string(left) != tt.rest {

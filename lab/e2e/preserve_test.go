@@ -89,17 +89,16 @@ func TestAddressPreserved(t *testing.T) {
 		name   string
 		source []string
 		v4, v6 string // whom the servers see
-		wants  bool   // the CPE names the LAN host
 	}{
-		{"as delivered", nil, shared4, shared6, false},
-		{"the router's address", []string{"house", "preserved"}, router4, shared6, false},
-		{"LAN hosts' addresses", []string{"house", "preserved", "--prefix", "192.0.2.0/27,2001:db8:1::/64"}, lanHost4, lanHost6, true},
-		{"IPv6 alone is routed", []string{"house", "preserved", "--prefix", "2001:db8:1::/64"}, router4, lanHost6, true},
-		{"another prefix of LAN hosts", []string{"house", "preserved", "--prefix", "192.0.2.128/27"}, router4, shared6, true},
+		{"as delivered", nil, shared4, shared6},
+		{"the router's address", []string{"house", "preserved"}, router4, shared6},
+		{"LAN hosts' addresses", []string{"house", "preserved", "--prefix", "192.0.2.0/27,2001:db8:1::/64"}, lanHost4, lanHost6},
+		{"IPv6 alone is routed", []string{"house", "preserved", "--prefix", "2001:db8:1::/64"}, router4, lanHost6},
+		{"another prefix of LAN hosts", []string{"house", "preserved", "--prefix", "192.0.2.128/27"}, router4, shared6},
 		// 2001:db8:1::/56 has a sum of 0x2dba, 2001:db8:100::/56 one of 0x2eb9: the
 		// first word behind the prefix makes up for it.
-		{"translated prefix", []string{"house", "prefix", "--prefix", "2001:db8:100::/56"}, shared4, "2001:db8:100:0:ff00::10", true},
-		{"shared again", []string{"house", "shared"}, shared4, shared6, false},
+		{"translated prefix", []string{"house", "prefix", "--prefix", "2001:db8:100::/56"}, shared4, "2001:db8:100:0:ff00::10"},
+		{"shared again", []string{"house", "shared"}, shared4, shared6},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			if tt.source != nil {
@@ -142,6 +141,42 @@ func TestAddressPreserved(t *testing.T) {
 			if !errors.Is(err, syscall.ECONNRESET) && !errors.Is(err, syscall.ECONNREFUSED) {
 				t.Errorf("%s: a closed port: %v", way.to, err)
 			}
+		}
+	})
+
+	t.Run("hand-over", func(t *testing.T) {
+		c, err := h.DialFrom(ctx, lanHost4, house.Server4, house.EchoPort)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer c.Close()
+		_ = c.SetDeadline(time.Now().Add(20 * time.Second))
+		echoes := func(when string) {
+			word := []byte("still there?")
+			got := make([]byte, len(word))
+			if _, err := c.Write(word); err != nil {
+				t.Fatalf("%s: %v", when, err)
+			}
+			if _, err := io.ReadFull(c, got); err != nil || !bytes.Equal(got, word) {
+				t.Fatalf("%s: %q, %v", when, got, err)
+			}
+		}
+		echoes("before")
+		before, err := h.HandOver(ctx)
+		if err != nil {
+			t.Fatal(err)
+		}
+		ready(t, h)
+		echoes("from the old process")
+		if saw, err := seenAs(ctx, h, lanHost4, house.Server4); err != nil || saw != lanHost4 {
+			t.Errorf("from the new process the server sees %q, %v", saw, err)
+		}
+		c.Close()
+		if err := before.Gone(20 * time.Second); err != nil {
+			t.Fatal(err)
+		}
+		if saw, err := seenAs(ctx, h, lanHost4, house.Server4); err != nil || saw != lanHost4 {
+			t.Errorf("after the old process has ended the server sees %q, %v", saw, err)
 		}
 	})
 
