@@ -1,8 +1,11 @@
 package main
 
-import "time"
+import (
+	"strconv"
+	"time"
+)
 
-// clockSkew is by how much this process's clock is wrong, such as "-87600h".
+// clockSkew is by how many seconds this process's clock is wrong.
 // The tests set it through the linker, as they cannot set the clock of the
 // machine that they run on; nothing else can.
 var clockSkew string
@@ -13,11 +16,11 @@ func now() func() time.Time {
 	if clockSkew == "" {
 		return nil
 	}
-	d, err := time.ParseDuration(clockSkew)
+	seconds, err := strconv.Atoi(clockSkew)
 	if err != nil {
 		panic("clock skew set by the linker: " + err.Error())
 	}
-	return func() time.Time { return time.Now().Add(d) }
+	return func() time.Time { return time.Now().Add(time.Duration(seconds) * time.Second) }
 }
 
 const (

@@ -112,8 +112,8 @@ func secretOf(t *testing.T, h *house.House) string {
 // cannot tell any more which credentials it has seen, that costs one retry
 // again.
 func TestClockOff(t *testing.T) {
-	for _, skew := range []string{"-87600h", "87600h"} {
-		t.Run(skew, func(t *testing.T) {
+	for _, skew := range []time.Duration{-87600 * time.Hour, 87600 * time.Hour} {
+		t.Run(skew.String(), func(t *testing.T) {
 			t.Parallel()
 			o := sixty()
 			o.CPE = synDataOn
@@ -138,12 +138,8 @@ func TestClockOff(t *testing.T) {
 			}
 			get(5)
 			check(5, 1)
-			d, err := time.ParseDuration(skew)
-			if err != nil {
-				t.Fatal(err)
-			}
-			if off := time.Duration(status(t, h).Concentrators[0].Trust.ClockOffsetMS)*time.Millisecond + d; off < -time.Minute || off > time.Minute {
-				t.Errorf("the clock is taken to be %s off its error of %s", off, d)
+			if off := time.Duration(status(t, h).Concentrators[0].Trust.ClockOffsetMS)*time.Millisecond + skew; off < -time.Minute || off > time.Minute {
+				t.Errorf("the clock is taken to be %s off its error of %s", off, skew)
 			}
 			// Killed, it leaves no list of nonces; nobody notices, since no flow
 			// is open.
@@ -159,10 +155,10 @@ func TestClockOff(t *testing.T) {
 
 // cpeWithClock builds a tandem-cpe whose clock is wrong: nothing but the
 // linker can make it so, and the machine's own clock is not the tests' to set.
-func cpeWithClock(t *testing.T, skew string) string {
+func cpeWithClock(t *testing.T, skew time.Duration) string {
 	t.Helper()
 	path := filepath.Join(t.TempDir(), "tandem-cpe")
-	cmd := exec.Command("go", "build", "-trimpath", "-buildvcs=false", "-ldflags", "-X main.clockSkew="+skew, "-o", path, "github.com/tandem-mptcp/tandem/cpe")
+	cmd := exec.Command("go", "build", "-trimpath", "-buildvcs=false", "-ldflags", fmt.Sprintf("-X main.clockSkew=%d", int(skew.Seconds())), "-o", path, "github.com/tandem-mptcp/tandem/cpe")
 	cmd.Env = append(os.Environ(), "CGO_ENABLED=0")
 	if out, err := cmd.CombinedOutput(); err != nil {
 		t.Fatalf("build: %v\n%s", err, out)

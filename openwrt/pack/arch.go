@@ -10,15 +10,18 @@ type target struct {
 }
 
 // Segments of MIPS programs are aligned to 64 KiB unless told otherwise, which
-// is up to 0.18 MB of padding. No MIPS kernel of OpenWrt has pages over 4 KiB;
-// 16 KiB leaves room for others.
-const mipsPage = "0x4000"
+// is up to 0.18 MB of padding. No 32-bit MIPS kernel of OpenWrt has pages over
+// 4 KiB; of 64-bit ones some have 16 KiB.
+const (
+	mipsPage   = "0x1000"
+	mips64Page = "0x4000"
+)
 
 var (
 	mips     = target{"mips", "GOMIPS=softfloat", mipsPage}
 	mipsle   = target{"mipsle", "GOMIPS=softfloat", mipsPage}
-	mips64   = target{"mips64", "GOMIPS64=softfloat", mipsPage}
-	mips64le = target{"mips64le", "GOMIPS64=softfloat", mipsPage}
+	mips64   = target{"mips64", "GOMIPS64=softfloat", mips64Page}
+	mips64le = target{"mips64le", "GOMIPS64=softfloat", mips64Page}
 	armv5    = target{"arm", "GOARM=5", ""}
 	armv6    = target{"arm", "GOARM=6", ""}
 	armv7    = target{"arm", "GOARM=7", ""}

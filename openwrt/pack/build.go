@@ -14,8 +14,7 @@ import (
 // 5 percent, 8 when compressed. Of the runtime's own packages the atomic
 // operations are called then: they are a fiftieth of it, in a thousand places.
 var small = []string{
-	"-gcflags=all=-l", "-gcflags=runtime=", "-gcflags=internal/poll=",
-	"-gcflags=sync=", "-gcflags=internal/sync=", "-gcflags=syscall=", "-gcflags=net=",
+	"-gcflags=all=-l", "-gcflags=runtime=",
 	"-gcflags=github.com/tandem-mptcp/tandem/shared/relay=", "-gcflags=github.com/tandem-mptcp/tandem/shared/sha256=",
 }
 
