@@ -55,6 +55,7 @@ func TestPackage(t *testing.T) {
 		"./usr/lib/systemd/system/tandem-concentrator.socket":         "-rw-r--r--",
 		"./usr/lib/sysusers.d/tandem-concentrator.conf":               "-rw-r--r--",
 		"./usr/lib/sysctl.d/60-tandem-concentrator.conf":              "-rw-r--r--",
+		"./usr/lib/modules-load.d/tandem-concentrator.conf":           "-rw-r--r--",
 		"./usr/share/man/man8/tandem-concentrator.8.gz":               "-rw-r--r--",
 		"./usr/share/man/man8/tandem-cpe.8.gz":                        "-rw-r--r--",
 		"./usr/share/bash-completion/completions/tandem-concentrator": "-rw-r--r--",

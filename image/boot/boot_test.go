@@ -98,8 +98,12 @@ func TestDisks(t *testing.T) {
 			h.pair(t, line)
 			h.through(t)
 			v.shutdown(t)
-			if text := journal(t, v); !regexp.MustCompile(said).MatchString(text) {
+			text := journal(t, v)
+			if !regexp.MustCompile(said).MatchString(text) {
 				t.Errorf("not in the journal: %q", said)
+			}
+			if t.Failed() { // such as a unit: what did it say?
+				t.Logf("journal:\n%s", text)
 			}
 		})
 	}
