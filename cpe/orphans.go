@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"errors"
+	"net/netip"
 	"slices"
 	"sort"
 	"time"
@@ -123,9 +124,12 @@ func askForSign(f *flows.Flow, ask bool) {
 	}
 }
 
-// orphaned tells whether a flow's connection speaks MPTCP and has no subflow
-// that carries anything, or may soon. It has the concentrator told of those that
-// the connection has left.
+// orphaned tells whether a flow's connection has no subflow that can carry
+// anything: on a line that is up, and past its handshake. One whose peer has
+// ended its direction gets no other any more, and one that the kernel makes from
+// an address that has gone is not given up for a minute or two.
+//
+// It has the concentrator told of those that the connection has left.
 func (p *proxy) orphaned(f *flows.Flow) bool {
 	if f.Concentrator == "" {
 		return false
@@ -140,8 +144,8 @@ func (p *proxy) orphaned(f *flows.Flow) bool {
 	alone := true
 	for _, s := range subflows {
 		switch s.State {
-		case mptcp.StateEstablished, mptcp.StateSynSent, mptcp.StateSynRecv:
-			alone = false
+		case mptcp.StateEstablished:
+			alone = alone && !p.onWorkingLine(s.Local.Addr())
 		case mptcp.StateFinWait1, mptcp.StateFinWait2:
 			p.refusals.Left(s.Local)
 		}
@@ -157,13 +161,12 @@ func (p *proxy) orphaned(f *flows.Flow) bool {
 // on one that does not work.
 func (p *proxy) leftBehind(f *flows.Flow) bool {
 	local, err := mptcp.LocalAddr(f.Upstream())
-	if err != nil {
-		return false
-	}
-	for _, w := range p.lines.WANs() {
-		if w.Up && slices.Contains(w.Addrs, local.Addr()) {
-			return false
-		}
-	}
-	return true
+	return err == nil && !p.onWorkingLine(local.Addr())
+}
+
+// onWorkingLine tells whether a line that works has an address.
+func (p *proxy) onWorkingLine(a netip.Addr) bool {
+	return slices.ContainsFunc(p.lines.WANs(), func(w uplink.WAN) bool {
+		return (w.Up || w.Spent) && slices.Contains(w.Addrs, a)
+	})
 }

@@ -107,8 +107,10 @@ func (l *line) due(now, others time.Time, compared bool) bool {
 		return false
 	case !l.up:
 		return now.Sub(l.asked) >= l.deadEvery(now)
-	case l.pace >= steady && l.silent >= quiet && (others.Sub(l.moving) >= quiet || l.alone >= unheard):
-		// Not so when all traffic ends: then there is nothing to be missed.
+	case l.pace >= steady && l.silent >= quiet && (!l.wan.Metered || others.Sub(l.moving) >= quiet || l.alone >= unheard):
+		// When all traffic ends there is likely nothing to be missed, which is
+		// not worth its price on a metered line. But the sender of a download
+		// falls silent with its line, and who receives says nothing then.
 		l.pace = 0 // once for each time it falls silent
 		return l.pays()
 	}

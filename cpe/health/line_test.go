@@ -41,7 +41,11 @@ func TestDue(t *testing.T) {
 	step("a pause as between two round trips", 0, 100*time.Millisecond, 0, 0)
 	step("traffic", 10, time.Second, 0, 0)
 	othersMove = false
-	step("all traffic ends", 0, time.Second, 0, 0)
+	step("all traffic ends, or the sender of a download is not heard any more", 0, time.Second, 1, 1)
+	wan.Metered = true
+	step("traffic", 10, time.Second, 0, 0)
+	step("the same, on a metered line", 0, time.Second, 0, 0)
+	wan.Metered = false
 	step("traffic", 10, time.Second, 0, 0)
 	othersMove = true
 	step("silence, while others go on", 0, 300*time.Millisecond, 1, 1)

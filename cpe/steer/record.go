@@ -14,6 +14,7 @@ type PathManager interface {
 	Announce(token uint32, local mptcp.Endpoint) error
 	CreateSubflow(token uint32, local mptcp.Endpoint, remote netip.AddrPort) error
 	DestroySubflow(token uint32, local, remote netip.AddrPort) error
+	Remove(token uint32, localID uint8) error
 	SetSubflowBackup(token uint32, local, remote netip.AddrPort, backup bool) error
 }
 
@@ -140,7 +141,7 @@ func (m *mover) move(r *record, subflows []mptcp.Subflow, wans []uplink.WAN, use
 				continue
 			}
 		}
-		_ = m.pm.DestroySubflow(r.token, s.Local, s.Remote) // it may have ended by itself
+		m.end(r, s)
 		delete(r.legs, a)
 	}
 	return unrest
@@ -156,6 +157,24 @@ func (l *leg) drained(now time.Time, s mptcp.Subflow) bool {
 		last = l.carried
 	}
 	return s.Unacked == 0 && now.Sub(last) >= drainQuiet+2*s.RTT
+}
+
+// end closes a subflow and has the peer told over another one (REMOVE_ADDR): over
+// its own line the peer may not hear of it, and would wait for what is under way
+// there until its timers have run out several times.
+//
+// The first subflow goes by the number 0. It is closed before, since it would be
+// the one that the kernel tells the peer on; the others are known only until they
+// are closed.
+func (m *mover) end(r *record, s mptcp.Subflow) {
+	first := s.ID == 1
+	if !first {
+		_ = m.pm.Remove(r.token, m.ids(s.Local.Addr()))
+	}
+	_ = m.pm.DestroySubflow(r.token, s.Local, s.Remote) // it may have ended by itself
+	if first {
+		_ = m.pm.Remove(r.token, 0)
+	}
 }
 
 // tell makes a subflow a backup or not, here and at the peer.

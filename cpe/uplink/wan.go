@@ -25,6 +25,7 @@ type WAN struct {
 	NoCarrier        bool      // the device is there and switched on, but not connected
 	Present          bool      // device, carrier and address are there
 	Up               bool      // Present, and packets come back: State is not Down
+	Spent            bool      // would be Up, but its quota is used up and it is off
 	Since            time.Time // when it came up, the last time
 	State            State     // how well it serves
 	Reason           string    // why it is not Up, in words
@@ -57,6 +58,7 @@ func (w *WAN) restrain(action config.QuotaAction, resets string) {
 			w.Reason = "its quota is used up: on standby until " + resets
 		}
 	case w.Up: // off: nor is it asked whether it works
+		w.Spent = true
 		w.Up, w.Present, w.State = false, false, Down
 		w.Reason = "its quota is used up: off until " + resets
 	}
