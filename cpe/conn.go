@@ -64,7 +64,8 @@ func (p *proxy) reach(ctx context.Context, f *flow) {
 		f.mode = decision.Mode
 		for tried := false; !tried; {
 			for _, c := range s.concentrators {
-				if !c.Usable() {
+				asks := func() bool { return c.Usable() && !c.spared.has(f.dst.Addr(), time.Now()) }
+				if !asks() {
 					continue
 				}
 				var server serverError
@@ -74,7 +75,7 @@ func (p *proxy) reach(ctx context.Context, f *flow) {
 				} else {
 					err = p.relayThrough(ctx, c, s, f)
 				}
-				if err != nil && !c.OnPath && !errors.As(err, &server) && !f.told() && c.Usable() && c.Heard().After(f.started) {
+				if err != nil && !c.OnPath && !errors.As(err, &server) && !f.told() && asks() && c.Heard().After(f.started) {
 					// It works, as others hear: a line must have died under us.
 					err = p.relayThrough(ctx, c, s, f)
 				}
@@ -268,7 +269,7 @@ func (p *proxy) answer(ctx context.Context, c *concentrator, f *flow, up *net.TC
 		return nil, err
 	}
 	isMPTCP := attempt.Learn(up)
-	if err := verdict(c, answer); err != nil {
+	if err := verdict(c, f.dst.Addr(), answer); err != nil {
 		return up, err
 	}
 	if f.lan == nil {
@@ -292,7 +293,7 @@ func (r retry) Error() string { return r.Err().Error() }
 
 // verdict turns an answer into nil (go on), a serverError (the LAN host gets a
 // reset), a retry, or another error (not through this concentrator).
-func verdict(c *concentrator, a handshake.Answer) error {
+func verdict(c *concentrator, dst netip.Addr, a handshake.Answer) error {
 	switch a.Kind {
 	case handshake.Accepted:
 		return nil
@@ -313,6 +314,8 @@ func verdict(c *concentrator, a handshake.Answer) error {
 		// where the concentrator has IPv4: the others go on.
 		if a.Code == convert.ResourceExceeded {
 			c.Fail(a.Err(), a.Wait)
+		} else {
+			c.spared.add(dst, time.Now(), a.Wait)
 		}
 	}
 	return a.Err()

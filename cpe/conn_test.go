@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"io"
+	"net/netip"
 	"testing"
 	"time"
 
@@ -17,6 +18,7 @@ import (
 )
 
 func TestVerdict(t *testing.T) {
+	dst := netip.MustParseAddr("203.0.113.10")
 	for _, tt := range []struct {
 		name   string
 		answer handshake.Answer
@@ -38,7 +40,7 @@ func TestVerdict(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			c := &concentrator{Converter: upstream.NewConverter(logline.New(io.Discard),
 				config.Concentrator{Name: "vm", Port: 5124}, nil, 0, time.Second, func() []uplink.WAN { return nil })}
-			err := verdict(c, tt.answer)
+			err := verdict(c, dst, tt.answer)
 			if (err == nil) != (tt.answer.Kind == handshake.Accepted) {
 				t.Errorf("error %v", err)
 			}
@@ -50,6 +52,9 @@ func TestVerdict(t *testing.T) {
 			}
 			if tt.answer.Kind == handshake.NeedsCookie && !bytes.Equal(c.Cookie(), tt.answer.Cookie) {
 				t.Errorf("cookie %x, want %x", c.Cookie(), tt.answer.Cookie)
+			}
+			if got, want := c.spared.has(dst, time.Now()), tt.answer.Code == convert.NetworkFailure; got != want {
+				t.Errorf("not asked for this server again: %v, want %v", got, want)
 			}
 			if got := c.Usable(); got != tt.usable {
 				t.Errorf("usable %v, want %v", got, tt.usable)

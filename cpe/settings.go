@@ -32,6 +32,7 @@ type concentrator struct {
 	mode    config.Mode
 	ready   readiness
 	inward  []config.Redirect
+	spared  spared
 	begin   func() // once: its task
 	stop    func()
 }
