@@ -5,12 +5,14 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net/netip"
 	"os"
 	"os/signal"
 	"syscall"
 
 	"github.com/tandem-mptcp/tandem/cpe/check"
 	"github.com/tandem-mptcp/tandem/cpe/ruleset"
+	"github.com/tandem-mptcp/tandem/cpe/steer"
 	"github.com/tandem-mptcp/tandem/cpe/uplink"
 	"github.com/tandem-mptcp/tandem/cpe/upstream"
 	"github.com/tandem-mptcp/tandem/shared/control"
@@ -75,6 +77,9 @@ func checkLines(o options, stdout io.Writer) error {
 			return err
 		}
 		r := check.Line(ctx, c.Name, far, w)
+		if cfg.Steered() && steer.CreateForgetsDevice() {
+			r.Findings = append(r.Findings, olderKernel(w, c.Addresses)...)
+		}
 		report.WANs = append(report.WANs, r)
 		bad = bad || !r.OK
 	}
@@ -87,6 +92,17 @@ func checkLines(o options, stdout io.Writer) error {
 		err = errLines
 	}
 	return err
+}
+
+// olderKernel says what modes other than bond need of a line where the kernel
+// makes a subflow by its address and not by its device.
+func olderKernel(w uplink.WAN, concentrator []netip.Addr) []check.Finding {
+	for _, dst := range concentrator {
+		if src, leads := w.Source(dst); leads && w.Present && !w.BySource(dst) {
+			return []check.Finding{{Text: fmt.Sprintf("This kernel is older than Linux 6.18 and may send a second subflow from %v over another line. Modes other than bond need a route by source address: set option ip4table (and ip6table) of this interface in /etc/config/network, or add a rule: ip rule add from %[1]v lookup TABLE.", src)}}
+		}
+	}
+	return nil
 }
 
 func (r checkReport) print(out io.Writer) {

@@ -43,6 +43,9 @@ func (m *pathManager) choose(cfg *config.Config) {
 		m.log.Warn("mode is bond for all flows", "hint", "before the daemon starts: sysctl net.mptcp.pm_type=1", "err", err)
 		return
 	}
+	if steer.CreateForgetsDevice() {
+		m.log.Info("this kernel is older than Linux 6.18: modes other than bond need a route by each line's source address", "hint", "tandem-cpe check says whether it is there")
+	}
 	m.steers = true
 	close(m.begun)
 }

@@ -7,11 +7,12 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// createForgetsDevice tells whether SUBFLOW_CREATE may leave the device and
+// CreateForgetsDevice tells whether SUBFLOW_CREATE may leave the device and
 // the backup flag out that it is given. Linux 6.6 does (net/mptcp/pm_userspace.c)
 // and 6.18 does not; in between to announce the address costs two packets on
-// a subflow that exists, and does no harm.
-func createForgetsDevice() bool {
+// a subflow that exists, and does no harm. Where the announcement does not help
+// either, a route by the line's source address does.
+func CreateForgetsDevice() bool {
 	var u unix.Utsname
 	if unix.Uname(&u) != nil {
 		return true

@@ -57,7 +57,7 @@ func (s *Steerer) Run(ctx context.Context) error {
 	s.records = make(map[uint64]*record)
 	s.loads = make(map[string]*load)
 	s.ids = make(map[netip.Addr]uint8)
-	s.announce = createForgetsDevice()
+	s.announce = CreateForgetsDevice()
 	timer := time.NewTimer(time.Hour)
 	defer timer.Stop()
 	for {

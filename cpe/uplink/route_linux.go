@@ -53,6 +53,18 @@ func leadsOn(device int, src, dst netip.Addr) bool {
 	return false
 }
 
+// BySource tells whether what leaves from the line's address to dst takes the
+// line, also where the sender does not ask for its device. Where the kernel
+// cannot say, the answer is yes.
+func (w WAN) BySource(dst netip.Addr) bool {
+	src, ok := w.Source(dst)
+	if !ok || w.Index == 0 {
+		return true
+	}
+	over, err := findRoute(0, src, dst.Unmap())
+	return err != nil && !noRoute(err) || err == nil && over == w.Index
+}
+
 func noRoute(err error) bool {
 	return errors.Is(err, unix.ENETUNREACH) || errors.Is(err, unix.EHOSTUNREACH) || errors.Is(err, unix.EINVAL)
 }

@@ -36,14 +36,24 @@ func TestRouted(t *testing.T) {
 						t.Errorf("%s: %v", when, got)
 					}
 				}
+				far := to[0].Addresses[0]
+				bySource := func(when string, want bool) {
+					t.Helper()
+					if got := w.BySource(far); got != want {
+						t.Errorf("%s, no device asked for: %v", when, got)
+					}
+				}
 				want("an address only", false)
+				bySource("an address only", false)
 				route := &netlink.Route{LinkIndex: dsl.Attrs().Index, Gw: net.ParseIP(tt.gateway)}
 				if err := netlink.RouteAdd(route); err != nil {
 					t.Fatal(err)
 				}
 				want("a default route", true)
+				bySource("a default route", true)
 				w.Index = lte.Attrs().Index
 				want("a default route over another device", false)
+				bySource("a default route over another device", false)
 				w.Index = dsl.Attrs().Index
 				if err := netlink.RouteDel(route); err != nil {
 					t.Fatal(err)
@@ -63,6 +73,7 @@ func TestRouted(t *testing.T) {
 					t.Fatal(err)
 				}
 				want("in the table of its address", true)
+				bySource("in the table of its address", true)
 				if err := netlink.RouteDel(route); err != nil {
 					t.Fatal(err)
 				}
