@@ -83,7 +83,7 @@ func command(args []string, stdout, stderr io.Writer) int {
 			"undrain":    func() error { return undrain(o, stdout) },
 			"handover":   func() error { return handOver(o, stdout) },
 			"who":        func() error { return whoHad(o, os.Stdin, stdout) },
-			"cleanup":    cleanup,
+			"cleanup":    cleanupAll,
 			"backup":     func() error { return backup(o, stdout) },
 			"restore":    func() error { return restore(o, os.Stdin, stdout) },
 		},

@@ -2,12 +2,14 @@ package main
 
 import (
 	"context"
+	"errors"
 	"net/netip"
 	"slices"
 	"time"
 
 	"github.com/tandem-mptcp/tandem/concentrator/clients"
 	"github.com/tandem-mptcp/tandem/concentrator/config"
+	"github.com/tandem-mptcp/tandem/concentrator/onpath"
 	"github.com/tandem-mptcp/tandem/concentrator/returnpath"
 	"github.com/tandem-mptcp/tandem/concentrator/source"
 )
@@ -51,6 +53,9 @@ func cleanup() error {
 	defer cancel()
 	return returnpath.Remove(ctx)
 }
+
+// cleanupAll is cleanup where no other process serves, too.
+func cleanupAll() error { return errors.Join(cleanup(), onpath.Remove()) }
 
 // sourceLacks says what is missing for a client's source.
 func sourceLacks(cfg *config.Config, c *clients.Client) (words []string) {

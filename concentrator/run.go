@@ -18,6 +18,7 @@ import (
 	"github.com/tandem-mptcp/tandem/concentrator/config"
 	"github.com/tandem-mptcp/tandem/concentrator/forward"
 	"github.com/tandem-mptcp/tandem/concentrator/limits"
+	"github.com/tandem-mptcp/tandem/concentrator/onpath"
 	"github.com/tandem-mptcp/tandem/concentrator/service"
 	"github.com/tandem-mptcp/tandem/shared/control"
 	"github.com/tandem-mptcp/tandem/shared/daemon"
@@ -83,6 +84,9 @@ func serve(o options, before *predecessor, hangups chan os.Signal, stderr io.Wri
 	}
 	if before == nil && s.returns.Err() != nil {
 		_ = cleanup() // of an earlier run; if we may not, that run could not either
+	}
+	if before == nil && !cfg.OnPath.Enabled {
+		_ = onpath.Remove() // the same
 	}
 	yielded := false
 	defer func() {

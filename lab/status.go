@@ -132,6 +132,8 @@ func addresses(lab *labnet.Lab, host string) []string {
 		}
 	case "cgn":
 		return []string{text(labnet.Translator()) + " (of all lines)"}
+	case "edge":
+		return []string{text(labnet.Edge())}
 	case "core":
 		return []string{text(labnet.Concentrator())}
 	case "net":

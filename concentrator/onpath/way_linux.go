@@ -182,6 +182,19 @@ func nft(text string) error {
 	return err
 }
 
+// Remove takes away what a daemon that was killed has left, but for the announced
+// addresses: the next daemon goes on with those, which could not be had again at
+// once. What is not there is no error.
+func Remove() error {
+	ctx, cancel := context.WithTimeout(context.Background(), nftTime)
+	defer cancel()
+	if _, err := nftables.Run(ctx, "", "", "list", "table", "inet", "tandem-on-path"); err != nil {
+		return nil
+	}
+	return errors.Join(
+		nft("delete table inet tandem-on-path\n"), Delivery().Remove(), os.WriteFile(allowJoin, []byte("1"), 0))
+}
+
 // Close undoes all, when the last connection has ended: without rules their
 // packets would be routed.
 func (w *Way) Close() error {

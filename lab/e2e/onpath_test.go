@@ -229,11 +229,11 @@ func TestOnPathLineLost(t *testing.T) {
 func TestOnPathGone(t *testing.T) {
 	h := build(t, onPath(""))
 	ctx := within(t, time.Minute)
-	core := h.Host("core")
+	edge := h.ConcentratorHost()
 	before := ""
 	state := func() string {
-		return run(t, ctx, core, "ip", "mptcp", "endpoint") + run(t, ctx, core, "ip", "rule") + run(t, ctx, core, "nft", "list", "tables") +
-			run(t, ctx, core, "sysctl", "net.mptcp.allow_join_initial_addr_port")
+		return run(t, ctx, edge, "ip", "mptcp", "endpoint") + run(t, ctx, edge, "ip", "rule") + run(t, ctx, edge, "nft", "list", "tables") +
+			run(t, ctx, edge, "sysctl", "net.mptcp.allow_join_initial_addr_port")
 	}
 	works := func(what string) {
 		t.Helper()
@@ -346,8 +346,10 @@ func TestOnPathLeavesAlone(t *testing.T) {
 		listenSaying(t, h, netip.AddrPortFrom(netip.MustParseAddr(s.addr), uint16(s.port)), s.mptcp)
 	}
 	const foreign = "198.18.0.2"
+	edge := labnet.Edge().V4.String()
 	run(t, ctx, h.Host("cpe"), "ip", "addr", "add", foreign+"/30", "dev", "dsl")
-	run(t, ctx, h.Host("core"), "ip", "addr", "add", "198.18.0.1/30", "dev", "dsl0")
+	run(t, ctx, h.ConcentratorHost(), "ip", "addr", "add", "198.18.0.1/30", "dev", "dsl0")
+	run(t, ctx, h.Host("core"), "ip", "route", "add", foreign, "via", edge)
 	ask := func(host, device, source, addr string, port int, speak bool) (answer string, isMPTCP bool) {
 		t.Helper()
 		var got []byte
@@ -380,13 +382,13 @@ func TestOnPathLeavesAlone(t *testing.T) {
 		want           bool // taken over
 		server         string
 	}{
-		{"taken", "dsl", dsl, house.Server4, 9001, true, true, house.Concentrator4 + " tcp"},
+		{"taken", "dsl", dsl, house.Server4, 9001, true, true, edge + " tcp"},
 		{"plain TCP", "dsl", dsl, house.Server4, 9001, false, false, dsl + " tcp"},
-		{"other interface", "lte", lte, house.Server4, 9001, true, false, lte + " tcp"},
+		{"other line", "lte", lte, house.Server4, 9001, true, false, lte + " tcp"},
 		{"other source", "dsl", foreign, house.Server4, 9001, true, false, foreign + " tcp"},
 		{"destination", "dsl", dsl, "203.0.113.11", 9001, true, false, dsl + " mptcp"},
 		{"port", "dsl", dsl, house.Server4, 8002, true, false, dsl + " mptcp"},
-		{"speaks MPTCP, not known yet", "dsl", dsl, house.Server4, 9002, true, true, house.Concentrator4 + " tcp"},
+		{"speaks MPTCP, not known yet", "dsl", dsl, house.Server4, 9002, true, true, edge + " tcp"},
 	} {
 		before := taken()
 		answer, _ := ask(cpe, tt.device, tt.source, tt.addr, tt.port, tt.speak)
@@ -400,7 +402,7 @@ func TestOnPathLeavesAlone(t *testing.T) {
 	})
 	// The listener itself is nobody's to call.
 	err := h.Host(cpe).Do(func() error {
-		c, err := (&mptcp.Dialer{}).Dial(ctx, netip.MustParseAddrPort(house.Concentrator4+":5127"), nil)
+		c, err := (&mptcp.Dialer{}).Dial(ctx, netip.MustParseAddrPort(edge+":5127"), nil)
 		if err == nil {
 			c.Close()
 		}

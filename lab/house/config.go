@@ -5,6 +5,8 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+
+	labnet "github.com/tandem-mptcp/tandem/lab/net"
 )
 
 func (h *House) concentratorFile() string { return filepath.Join(h.Dir, "concentrator.toml") }
@@ -17,9 +19,10 @@ func (h *House) WriteConcentrator(top, tables string) error {
 	if h.options.ByAddress {
 		tables = "[[client]]\nname = \"house\"\nsources = [\"198.51.100.0/24\", \"2001:db8::/32\"]\n\n" + tables
 	}
+	v4, v6 := h.concentrator()
 	if h.options.OnPath {
 		tables = fmt.Sprintf("[on_path]\nenabled = true\ninterfaces = [\"%s0\"]\nsources = [\"198.51.100.0/24\", \"2001:db8::/32\"]\nannounce = [\"%s:5128\", \"[%s]:5128\"]\n%s\n",
-			h.Spec().WANs[0].Name, Concentrator4, Concentrator6, tables)
+			h.Spec().WANs[0].Name, v4, v6, tables)
 	}
 	text := fmt.Sprintf(`listen = ["%s:5124", "[%s]:5124"]
 control = %q
@@ -29,7 +32,7 @@ advertise = ["%[1]s"]
 %[5]s
 
 %[6]s
-`, Concentrator4, Concentrator6, filepath.Join(h.Dir, "concentrator.sock"), filepath.Join(h.Dir, "state"), top, tables)
+`, v4, v6, filepath.Join(h.Dir, "concentrator.sock"), filepath.Join(h.Dir, "state"), top, tables)
 	return os.WriteFile(h.concentratorFile(), []byte(text), 0o600)
 }
 
@@ -46,7 +49,7 @@ func (h *House) WriteCPE(main, sections string) error {
 	var b strings.Builder
 	fmt.Fprintf(&b, "config tandem 'main'\n\toption enabled '1'\n\tlist lan 'lan'\n%s\n", main)
 	if h.options.OnPath {
-		fmt.Fprintf(&b, "config concentrator '%s'\n\tlist address '%s'\n\toption mode 'on-path'\n\n", Section, Concentrator4)
+		fmt.Fprintf(&b, "config concentrator '%s'\n\tlist address '%s'\n\toption mode 'on-path'\n\n", Section, labnet.Edge().V4)
 	} else if h.options.ByAddress || h.Key != "" {
 		fmt.Fprintf(&b, "config concentrator '%s'\n\tlist address '%s'\n\toption key '%s'\n\n", Section, Concentrator4, h.Key)
 	}

@@ -15,7 +15,7 @@ import (
 // its connections have.
 func (h *House) HandOver(ctx context.Context) (before *Daemon, err error) {
 	before = h.Concentrator
-	out, err := h.Host("core").Command(ctx, h.concentratorProgram(), "handover", "--config", h.concentratorFile()).CombinedOutput()
+	out, err := h.ConcentratorHost().Command(ctx, h.concentratorProgram(), "handover", "--config", h.concentratorFile()).CombinedOutput()
 	if err != nil {
 		return before, fmt.Errorf("handover: %w: %s", err, out)
 	}

@@ -33,8 +33,8 @@ type Options struct {
 	// ByAddress makes the lines' addresses the concentrator's client instead of
 	// pairing the two by a key.
 	ByAddress bool
-	// OnPath has the concentrator take over connections that come by the first
-	// line, instead of pairing the two.
+	// OnPath has the concentrator stand on the way of the first line and take
+	// connections over, instead of pairing the two.
 	OnPath bool
 	// CPEProgram is run instead of the tandem-cpe of Binaries.
 	CPEProgram string
@@ -84,6 +84,9 @@ const (
 // Build raises the lab, starts the servers, then both daemons, and waits until
 // they serve. Call Close in any case.
 func Build(ctx context.Context, o Options) (*House, error) {
+	if o.OnPath {
+		o.Spec.Topology = labnet.OnPath
+	}
 	lab, err := labnet.Up(o.Spec)
 	if err != nil {
 		return nil, err
@@ -120,9 +123,25 @@ func Build(ctx context.Context, o Options) (*House, error) {
 	return h, h.StartCPE(ctx)
 }
 
+// ConcentratorHost is where the concentrator runs.
+func (h *House) ConcentratorHost() *labnet.Host {
+	if h.options.OnPath {
+		return h.Host("edge")
+	}
+	return h.Host("core")
+}
+
+// concentrator returns its addresses.
+func (h *House) concentrator() (v4, v6 string) {
+	if h.options.OnPath {
+		return labnet.Edge().V4.String(), labnet.Edge().V6.String()
+	}
+	return Concentrator4, Concentrator6
+}
+
 // StartConcentrator starts the daemon and waits until it serves.
 func (h *House) StartConcentrator(ctx context.Context) (err error) {
-	h.Concentrator, err = start(ctx, h.Host("core"), filepath.Join(h.Dir, "concentrator"), h.logFile("concentrator"),
+	h.Concentrator, err = start(ctx, h.ConcentratorHost(), filepath.Join(h.Dir, "concentrator"), h.logFile("concentrator"),
 		slices.Concat(h.ConcentratorUnder, []string{h.concentratorProgram(), "run", "--config", h.concentratorFile()})...)
 	return err
 }

@@ -37,7 +37,7 @@ func (h *House) cpeFlags() []string {
 
 // ClientCommand runs "tandem-concentrator client" and returns what it prints.
 func (h *House) ClientCommand(ctx context.Context, args ...string) (string, error) {
-	return output(ctx, h.Host("core"), "", append([]string{h.concentratorProgram(), "client", "--config", h.concentratorFile()}, args...))
+	return output(ctx, h.ConcentratorHost(), "", append([]string{h.concentratorProgram(), "client", "--config", h.concentratorFile()}, args...))
 }
 
 // AddClient makes a client at the concentrator and returns its pairing line.

@@ -139,7 +139,7 @@ func (l *Lab) build() error {
 			return fmt.Errorf("host %q: %w", name, err)
 		}
 	}
-	for _, name := range []string{"cpe", "core", "cgn", "lan", "net"} { // veth peers first
+	for _, name := range []string{"cpe", "core", "cgn", "edge", "lan", "net"} { // veth peers first
 		if plans[name] == nil {
 			continue
 		}
@@ -158,7 +158,7 @@ func (l *Lab) startLinks(tuns map[string]*os.File) (err error) {
 	if !l.spec.PlainWANs {
 		for _, w := range l.spec.WANs {
 			a.Links = append(a.Links, assignedLink{w.Name, w.Link})
-			files = append(files, tuns["cpe "+w.Name], tuns[l.spec.lineEnd()+" "+w.Name+"0"])
+			files = append(files, tuns["cpe "+w.Name], tuns[l.spec.lineEnd(w.Name)+" "+w.Name+"0"])
 		}
 	}
 	if l.spec.ServerLink != nil {
@@ -180,7 +180,7 @@ func (l *Lab) wire() {
 	socket := socketPath(l.spec.Name)
 	for _, w := range l.spec.WANs {
 		if l.spec.PlainWANs {
-			add(w.Name, &cable{far: l.hosts[l.spec.lineEnd()], dev: w.Name + "0"})
+			add(w.Name, &cable{far: l.hosts[l.spec.lineEnd(w.Name)], dev: w.Name + "0"})
 		} else {
 			add(w.Name, &remote{socket, w.Name})
 		}

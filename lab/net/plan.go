@@ -48,7 +48,7 @@ func plan(s Spec, allowed []string) map[string]*hostPlan {
 	}
 
 	for _, w := range s.WANs {
-		planWAN(s, w.Name, cpe, hosts[s.lineEnd()])
+		planWAN(s, w.Name, cpe, hosts[s.lineEnd(w.Name)])
 	}
 	cpe.nft = masquerade
 	switch s.Topology {
@@ -57,6 +57,8 @@ func plan(s Spec, allowed []string) map[string]*hostPlan {
 		planPreserve(s, core)
 	case Inbound:
 		planTranslator(s, hosts["cgn"], core)
+	case OnPath:
+		planEdge(s, hosts["edge"], core)
 	}
 	for _, router := range []*hostPlan{cpe, core} {
 		router.set("ipv4/ip_forward", "1")
@@ -72,7 +74,7 @@ func planWAN(s Spec, name string, cpe, end *hostPlan) {
 	far := name + "0"
 	near, gateway := WANAddr(name)
 	if s.PlainWANs {
-		cpe.add("link add %s type veth peer name %s netns %s-%s", name, far, s.Name, s.lineEnd())
+		cpe.add("link add %s type veth peer name %s netns %s-%s", name, far, s.Name, s.lineEnd(name))
 	} else {
 		cpe.tun, end.tun = append(cpe.tun, name), append(end.tun, far)
 	}

@@ -25,6 +25,7 @@ func TestPlan(t *testing.T) {
 		"eight":      {Spec{WANs: DefaultWANs(8), PlainWANs: true}, "cubic"},
 		"preserve":   {Spec{Topology: Preserve}, "cubic"},
 		"inbound":    {Spec{Topology: Inbound}, "cubic"},
+		"on-path":    {Spec{Topology: OnPath}, "cubic"},
 		"server":     {Spec{ServerLink: &server, CongestionControl: map[string]string{"core": "bbr"}}, "cubic bbr"},
 	}
 	for name, tt := range tests {

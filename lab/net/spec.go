@@ -66,7 +66,7 @@ func DefaultWANs(n int) []WAN {
 var (
 	labName = regexp.MustCompile(`^tandem(-[a-z0-9]+)*$`)
 	// hostName lists the hosts that a lab can have.
-	hostName = []string{"lan", "cpe", "cgn", "core", "net"}
+	hostName = []string{"lan", "cpe", "cgn", "edge", "core", "net"}
 )
 
 // complete checks s and fills in what is left out, but for the name.

@@ -20,10 +20,13 @@ const (
 	// Inbound: the lines end in an operator's translator, host "cgn". No one can
 	// connect to the cpe.
 	Inbound Topology = "inbound"
+	// OnPath: the first line ends in a router of its own, host "edge", on whose
+	// way to core a concentrator can stand; the others end in core.
+	OnPath Topology = "on-path"
 )
 
 // topologies are those that can be asked for by name.
-var topologies = []Topology{Preserve, Inbound}
+var topologies = []Topology{Preserve, Inbound, OnPath}
 
 // ParseTopology reads the name of a topology; empty is [Translated].
 func ParseTopology(name string) (Topology, error) {
@@ -44,19 +47,49 @@ func TopologyNames() string {
 
 // hosts of a lab, in the order in which they are shown.
 func (s Spec) hosts() []string {
-	if s.Topology == Inbound {
+	switch s.Topology {
+	case Inbound:
 		return []string{"lan", "cpe", "cgn", "core", "net"}
+	case OnPath:
+		return []string{"lan", "cpe", "edge", "core", "net"}
 	}
 	return []string{"lan", "cpe", "core", "net"}
 }
 
-// lineEnd is the host where the lines end.
-func (s Spec) lineEnd() string {
-	if s.Topology == Inbound {
+// lineEnd is the host where a line ends.
+func (s Spec) lineEnd(wan string) string {
+	switch {
+	case s.Topology == Inbound:
 		return "cgn"
+	case s.Topology == OnPath && wan == s.WANs[0].Name:
+		return "edge"
 	}
 	return "core"
 }
+
+// planEdge puts edge between the first line and core.
+func planEdge(s Spec, edge, core *hostPlan) {
+	core.add("link add edge type veth peer name core netns %s-edge", s.Name)
+	core.device("edge", edgeCore, 29)
+	edge.device("core", edgeAddress, 29)
+	edge.defaultVia("core", edgeCore, "")
+	near, _ := WANAddr(s.WANs[0].Name)
+	core.add("route add %s via %s%s", near.V4, edgeAddress.V4, core.routes)
+	core.add("route add %s via %s%s", near.V6, edgeAddress.V6, core.routes)
+	edge.set("ipv4/ip_forward", "1")
+	edge.set("ipv6/conf/all/forwarding", "1")
+	edge.set("ipv4/tcp_fastopen", "3")
+}
+
+// The link between edge and core.
+var (
+	edgeCore    = dual("198.51.100.241", "2001:db8:b::1")
+	edgeAddress = dual("198.51.100.242", "2001:db8:b::2")
+)
+
+// Edge returns the address of the router on the first line of an [OnPath] lab;
+// all lines lead to it.
+func Edge() Dual { return edgeAddress }
 
 // planPreserve routes the LAN to the cpe, over the first line that is up.
 func planPreserve(s Spec, core *hostPlan) {
