@@ -33,7 +33,7 @@ import (
 //
 // A connection made in advance goes through 1 and 2 twice: its first message
 // parks it (parked.go), its second one is the request.
-func (s *server) handle(ctx context.Context, cpe *net.TCPConn, entered *pendingConn, parked bool) {
+func (s *server) handle(ctx context.Context, cpe *relay.Socket, entered *pendingConn, parked bool) {
 	defer s.pending.leave(entered)
 	set := s.settings.Load()
 	source := entered.source
@@ -131,8 +131,8 @@ func (s *server) handle(ctx context.Context, cpe *net.TCPConn, entered *pendingC
 	cpe, moved, err := s.hand(ctx, x, cpe, server, sign(proof, convert.AppendSuccess(nil)), later)
 	if err != nil {
 		account.Close(0, int64(moved))
-		_ = mptcp.Reset(server)
-		_ = mptcp.Reset(cpe)
+		_ = server.Reset()
+		_ = cpe.Reset()
 		ended()
 		return
 	}
@@ -140,7 +140,6 @@ func (s *server) handle(ctx context.Context, cpe *net.TCPConn, entered *pendingC
 	s.exchanges.end(x)
 
 	// 5 relay
-	_ = cpe.SetKeepAliveConfig(keepAlive)
 	flow, err := s.engine.Start(cpe, server, relay.Options{
 		Up: client.limits.Up(), Down: client.limits.Down(), Tag: client,
 		Before: relay.Moved{Up: said, Down: moved},
@@ -151,8 +150,8 @@ func (s *server) handle(ctx context.Context, cpe *net.TCPConn, entered *pendingC
 	})
 	if err != nil {
 		account.Close(0, int64(moved))
-		_ = mptcp.Reset(server)
-		_ = mptcp.Reset(cpe)
+		_ = server.Reset()
+		_ = cpe.Reset()
 		ended()
 		return
 	}
@@ -178,22 +177,26 @@ func (s *server) supported(set *settings, client *member) []byte {
 
 // connect dials the server, from the given address or, where that is not valid,
 // from one that clients share, and sends it what the LAN host said first.
-func (s *server) connect(ctx context.Context, set *settings, client *member, from netip.Addr, dst netip.AddrPort, early []byte) (*net.TCPConn, *bindlog.Binding, error) {
+func (s *server) connect(ctx context.Context, set *settings, client *member, from netip.Addr, dst netip.AddrPort, early []byte) (*relay.Socket, *bindlog.Binding, error) {
 	ctx, cancel := context.WithTimeout(ctx, set.config.Limits.ConnectTimeout)
 	defer cancel()
 	d, book := set.dialer, set.own
 	if d.Source, d.Transparent = from, from.IsValid(); !d.Transparent {
 		d.Source, book = set.sources.For(client.name, dst.Addr().Unmap().Is6()), set.book
 	}
-	server, binding, err := book.Dial(client.name, d.Source, dst, func(port uint16) (*net.TCPConn, error) {
+	var server *relay.Socket
+	binding, err := book.Dial(client.name, d.Source, dst, func(port uint16) (local netip.AddrPort, err error) {
 		d.Port = port
-		return d.Dial(ctx, dst)
+		if server, err = d.Dial(ctx, s.engine, dst); err != nil {
+			return local, err
+		}
+		return server.Local(), nil
 	})
 	if err != nil || len(early) == 0 {
 		return server, binding, err
 	}
 	if _, err := server.Write(early); err != nil {
-		_ = mptcp.Reset(server)
+		_ = server.Reset()
 		binding.End()
 		return nil, nil, err
 	}
@@ -203,7 +206,7 @@ func (s *server) connect(ctx context.Context, set *settings, client *member, fro
 // malformed ends a connection whose first bytes are no request. Only clients
 // are told what is wrong with it, and whom the configuration answers in any
 // case.
-func (s *server) malformed(ctx context.Context, cpe *net.TCPConn, source netip.Addr, set *settings, r *receive.Request, err error) {
+func (s *server) malformed(ctx context.Context, cpe *relay.Socket, source netip.Addr, set *settings, r *receive.Request, err error) {
 	s.counters.malformed.Add(1)
 	client, proof, _ := s.who(set, source, r)
 	if client == nil {
@@ -222,7 +225,7 @@ func (s *server) malformed(ctx context.Context, cpe *net.TCPConn, source netip.A
 		_ = cpe.Close()
 	default:
 		s.settle(ctx, cpe)
-		_ = mptcp.Reset(cpe)
+		_ = cpe.Reset()
 	}
 	level := slog.LevelInfo
 	if len(r.Bytes()) == 0 && (errors.Is(err, io.EOF) || errors.Is(err, unix.ECONNRESET) || errors.Is(err, unix.ENOTCONN)) {
@@ -232,11 +235,11 @@ func (s *server) malformed(ctx context.Context, cpe *net.TCPConn, source netip.A
 }
 
 // refuse turns a source or its destination down.
-func (s *server) refuse(ctx context.Context, cpe *net.TCPConn, source netip.Addr, no refusal) {
+func (s *server) refuse(ctx context.Context, cpe *relay.Socket, source netip.Addr, no refusal) {
 	s.counters.refused.Add(1)
 	if no.answer == nil {
 		s.settle(ctx, cpe)
-		_ = mptcp.Reset(cpe)
+		_ = cpe.Reset()
 	} else {
 		_ = s.answer(ctx, cpe, no.answer)
 		hangUp(cpe)
@@ -245,7 +248,7 @@ func (s *server) refuse(ctx context.Context, cpe *net.TCPConn, source netip.Addr
 }
 
 // unreachable tells the client why the server was not reached.
-func (s *server) unreachable(ctx context.Context, x *exchange, cpe *net.TCPConn, client *member, proof credential.Result, dst netip.AddrPort, err error) {
+func (s *server) unreachable(ctx context.Context, x *exchange, cpe *relay.Socket, client *member, proof credential.Result, dst netip.AddrPort, err error) {
 	s.log.Debug("server not reached", "client", client.name, "dst", dst, "err", err)
 	var why *connect.Error
 	switch {
@@ -261,7 +264,7 @@ func (s *server) unreachable(ctx context.Context, x *exchange, cpe *net.TCPConn,
 
 // whole tells whether a connection's handshake is complete, so that its source
 // is who it says it is.
-func whole(cpe *net.TCPConn) bool {
+func whole(cpe *relay.Socket) bool {
 	done, err := mptcp.Established(cpe)
 	return done && err == nil
 }

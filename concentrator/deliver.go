@@ -11,6 +11,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/tandem-mptcp/tandem/shared/mptcp"
+	"github.com/tandem-mptcp/tandem/shared/relay"
 )
 
 const (
@@ -32,7 +33,7 @@ const (
 // hand gives the CPE the answer, on whatever connection it arrives, and tells
 // the server what the LAN host said that it does not know yet. It returns that
 // connection and how many bytes of the server it has moved.
-func (s *server) hand(ctx context.Context, x *exchange, cpe, server *net.TCPConn, answer, later []byte) (*net.TCPConn, int, error) {
+func (s *server) hand(ctx context.Context, x *exchange, cpe, server *relay.Socket, answer, later []byte) (*relay.Socket, int, error) {
 	cpe, err := s.deliver(ctx, x, cpe, answer)
 	if err == nil && len(later) > 0 {
 		_, err = server.Write(later)
@@ -47,14 +48,14 @@ func (s *server) hand(ctx context.Context, x *exchange, cpe, server *net.TCPConn
 }
 
 // joined tells whether a connection goes over more than one line.
-func joined(cpe *net.TCPConn) bool {
+func joined(cpe *relay.Socket) bool {
 	info, err := mptcp.Inspect(cpe)
 	return err == nil && info.ExtraSubflows > 0
 }
 
 // deliver writes the answer, to the connection on which the request came last,
 // and returns that connection.
-func (s *server) deliver(ctx context.Context, x *exchange, cpe *net.TCPConn, message []byte) (*net.TCPConn, error) {
+func (s *server) deliver(ctx context.Context, x *exchange, cpe *relay.Socket, message []byte) (*relay.Socket, error) {
 	for {
 		until, cancel := context.WithCancel(ctx)
 		x.whenAgain(cancel)
@@ -70,7 +71,7 @@ func (s *server) deliver(ctx context.Context, x *exchange, cpe *net.TCPConn, mes
 			return cpe, err
 		}
 		s.counters.moved.Add(1)
-		_ = mptcp.Reset(cpe)
+		_ = cpe.Reset()
 		cpe = next
 	}
 }
@@ -82,7 +83,7 @@ func (s *server) deliver(ctx context.Context, x *exchange, cpe *net.TCPConn, mes
 //
 // What the CPE says is left for the relay: it says nothing more before it has
 // the answer.
-func (s *server) confirm(ctx context.Context, x *exchange, cpe, server *net.TCPConn, answer []byte) (*net.TCPConn, int, error) {
+func (s *server) confirm(ctx context.Context, x *exchange, cpe, server *relay.Socket, answer []byte) (*relay.Socket, int, error) {
 	d := &delivery{x: x, server: server, kept: append([]byte(nil), answer...), answer: len(answer)}
 	if x == nil || !d.to(cpe) {
 		return cpe, 0, nil
@@ -96,7 +97,7 @@ func (s *server) confirm(ctx context.Context, x *exchange, cpe, server *net.TCPC
 		}
 		s.counters.moved.Add(1)
 		d.leave()
-		_ = mptcp.Reset(d.cpe)
+		_ = d.cpe.Reset()
 		if err = d.again(next); err == nil {
 			if err := x.tell(server); err != nil {
 				return next, 0, err
@@ -116,7 +117,7 @@ func (s *server) confirm(ctx context.Context, x *exchange, cpe, server *net.TCPC
 // delivery is an answer on its way.
 type delivery struct {
 	x           *exchange
-	cpe, server *net.TCPConn
+	cpe, server *relay.Socket
 	kept        []byte // what was said: the answer, and the server's bytes
 	answer      int    // length of the answer
 	begin       uint64 // the MPTCP sequence number of kept[0]
@@ -128,7 +129,7 @@ type delivery struct {
 
 // to takes a connection on which kept has been written. It returns false for
 // one whose acknowledgements cannot be seen.
-func (d *delivery) to(cpe *net.TCPConn) bool {
+func (d *delivery) to(cpe *relay.Socket) bool {
 	d.cpe = cpe
 	info, err := mptcp.Inspect(cpe)
 	if err != nil || info.Fallback {
@@ -140,7 +141,7 @@ func (d *delivery) to(cpe *net.TCPConn) bool {
 }
 
 // again says on another connection what was said before.
-func (d *delivery) again(cpe *net.TCPConn) error {
+func (d *delivery) again(cpe *relay.Socket) error {
 	d.cpe = cpe
 	_ = cpe.SetWriteDeadline(time.Now().Add(5 * time.Second))
 	_, err := cpe.Write(d.kept)

@@ -3,13 +3,12 @@ package main
 import (
 	"context"
 	"io"
-	"net"
 	"slices"
 	"sync"
 	"time"
 
 	"github.com/tandem-mptcp/tandem/shared/credential"
-	"github.com/tandem-mptcp/tandem/shared/mptcp"
+	"github.com/tandem-mptcp/tandem/shared/relay"
 )
 
 // exchanges are the requests that were accepted and whose answer is not known
@@ -48,7 +47,7 @@ type exchange struct {
 // again is a connection on which a request came that was accepted before, and
 // the LAN host's bytes that were read behind it.
 type again struct {
-	conn  *net.TCPConn
+	conn  *relay.Socket
 	early []byte
 }
 
@@ -80,14 +79,14 @@ func (e *exchanges) end(x *exchange) {
 	defer x.mu.Unlock()
 	x.ended = true
 	if x.next != nil {
-		_ = mptcp.Reset(x.next.conn)
+		_ = x.next.conn.Reset()
 		x.next = nil
 	}
 }
 
 // offer hands over a connection on which a request came that was accepted
 // before. It is the caller's still if nobody wants it.
-func (e *exchanges) offer(proof credential.Result, conn *net.TCPConn, early []byte) bool {
+func (e *exchanges) offer(proof credential.Result, conn *relay.Socket, early []byte) bool {
 	e.mu.Lock()
 	x := e.open[exchangeID{proof.Key.ID(), proof.Nonce}]
 	e.mu.Unlock()
@@ -100,7 +99,7 @@ func (e *exchanges) offer(proof credential.Result, conn *net.TCPConn, early []by
 		return false
 	}
 	if x.next != nil {
-		_ = mptcp.Reset(x.next.conn)
+		_ = x.next.conn.Reset()
 	}
 	x.next = &again{conn, slices.Clone(early)}
 	select {
@@ -138,7 +137,7 @@ func (x *exchange) pending() bool {
 
 // await returns the connection on which the request came again, nil if it does
 // not within patience.
-func (x *exchange) await(ctx context.Context, patience time.Duration) *net.TCPConn {
+func (x *exchange) await(ctx context.Context, patience time.Duration) *relay.Socket {
 	if x == nil {
 		return nil
 	}
@@ -161,7 +160,7 @@ func (x *exchange) await(ctx context.Context, patience time.Duration) *net.TCPCo
 // take is await without patience. Both copies of a request bring the same bytes
 // of the LAN host, of which one has read more than the other: what is read of
 // the new connection from here on is what the server does not have.
-func (x *exchange) take() *net.TCPConn {
+func (x *exchange) take() *relay.Socket {
 	x.mu.Lock()
 	a := x.next
 	x.next = nil
@@ -178,14 +177,14 @@ func (x *exchange) take() *net.TCPConn {
 	_, err := io.CopyN(io.Discard, a.conn, int64(x.told-len(a.early)))
 	_ = a.conn.SetReadDeadline(time.Time{})
 	if err != nil {
-		_ = mptcp.Reset(a.conn)
+		_ = a.conn.Reset()
 		return nil
 	}
 	return a.conn
 }
 
 // tell sends the server what a copy brought.
-func (x *exchange) tell(server *net.TCPConn) error {
+func (x *exchange) tell(server *relay.Socket) error {
 	if x == nil || len(x.more) == 0 {
 		return nil
 	}

@@ -8,10 +8,11 @@ import (
 	"time"
 
 	"github.com/tandem-mptcp/tandem/shared/credential"
+	"github.com/tandem-mptcp/tandem/shared/relay"
 )
 
 // pair returns both ends of a TCP connection.
-func pair(t *testing.T) (near, far *net.TCPConn) {
+func pair(t *testing.T) (near *relay.Socket, far *net.TCPConn) {
 	t.Helper()
 	l, err := net.ListenTCP("tcp", &net.TCPAddr{IP: net.IPv4(127, 0, 0, 1)})
 	if err != nil {
@@ -21,12 +22,28 @@ func pair(t *testing.T) (near, far *net.TCPConn) {
 	if far, err = net.DialTCP("tcp", nil, l.Addr().(*net.TCPAddr)); err != nil {
 		t.Fatal(err)
 	}
-	if near, err = l.AcceptTCP(); err != nil {
+	accepted, err := l.AcceptTCP()
+	if err != nil {
 		t.Fatal(err)
 	}
+	near = taken(t, accepted)
 	t.Cleanup(func() { near.Close(); far.Close() })
 	_ = far.SetReadDeadline(time.Now().Add(20 * time.Second))
 	return near, far
+}
+
+// engine is of all tests.
+var engine = relay.NewEngine()
+
+// taken makes a connection of package net a socket of the relay's.
+func taken(t *testing.T, c *net.TCPConn) *relay.Socket {
+	t.Helper()
+	s, err := engine.Take(c)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { s.Close() })
+	return s
 }
 
 // TestExchangeAgain brings a request a second time, of which more, less or as

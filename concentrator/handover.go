@@ -17,7 +17,6 @@ import (
 	"github.com/tandem-mptcp/tandem/concentrator/service"
 	"github.com/tandem-mptcp/tandem/shared/control"
 	"github.com/tandem-mptcp/tandem/shared/daemon"
-	"github.com/tandem-mptcp/tandem/shared/mptcp"
 )
 
 // A hand-over puts a new process, of the program that is installed now, in the
@@ -266,7 +265,7 @@ func (p *pendingConns) reset() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	for p.oldest != nil {
-		_ = mptcp.Reset(p.oldest.conn)
+		_ = p.oldest.conn.Reset()
 		p.remove(p.oldest)
 	}
 }

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"net"
 	"net/netip"
 	"slices"
 	"time"
@@ -15,7 +14,6 @@ import (
 	"github.com/tandem-mptcp/tandem/concentrator/forward"
 	"github.com/tandem-mptcp/tandem/shared/convert"
 	"github.com/tandem-mptcp/tandem/shared/credential"
-	"github.com/tandem-mptcp/tandem/shared/mptcp"
 	"github.com/tandem-mptcp/tandem/shared/relay"
 	"github.com/tandem-mptcp/tandem/shared/reverse"
 )
@@ -29,9 +27,9 @@ import (
 //
 // The CPE may write a request of its own on the parked connection in the same
 // moment. Then both give it up and try another.
-func (s *server) inbound(ctx context.Context, remote *net.TCPConn, p forward.Port) {
+func (s *server) inbound(ctx context.Context, remote *relay.Socket, p forward.Port) {
 	if s.draining.Load() {
-		_ = mptcp.Reset(remote)
+		_ = remote.Reset()
 		return
 	}
 	limits := s.admission.Client(p.Client)
@@ -39,20 +37,19 @@ func (s *server) inbound(ctx context.Context, remote *net.TCPConn, p forward.Por
 	if !admitted.OK {
 		s.counters.overload.Add(1)
 		s.perClient.Line(slog.LevelInfo, p.Client, "over a limit", "client", p.Client, "reason", admitted.Why)
-		_ = mptcp.Reset(remote)
+		_ = remote.Reset()
 		return
 	}
 	cpe, early, err := s.askFor(ctx, remote, p)
 	if err != nil {
 		limits.Release(false)
 		s.counters.failed.Add(1)
-		s.perClient.Line(slog.LevelInfo, p.Client, "a connection from outside goes nowhere", "client", p.Client, "port", p.Number, "source", addrOf(remote.RemoteAddr()), "reason", err)
-		_ = mptcp.Reset(remote)
+		s.perClient.Line(slog.LevelInfo, p.Client, "a connection from outside goes nowhere", "client", p.Client, "port", p.Number, "source", remote.Remote().Addr(), "reason", err)
+		_ = remote.Reset()
 		return
 	}
 	limits.Connected()
 	account := s.ledger.Account(p.Client)
-	_ = remote.SetKeepAliveConfig(keepAlive)
 	_, err = remote.Write(early) // a banner of the LAN host
 	if err == nil {
 		s.counters.inbound.Add(1)
@@ -74,8 +71,8 @@ func (s *server) inbound(ctx context.Context, remote *net.TCPConn, p forward.Por
 		account.Close(0, 0)
 	}
 	limits.Release(true)
-	_ = mptcp.Reset(remote)
-	_ = mptcp.Reset(cpe.conn)
+	_ = remote.Reset()
+	_ = cpe.conn.Reset()
 }
 
 const (
@@ -88,7 +85,7 @@ const (
 
 // askFor takes a parked connection and has the CPE connect it to the LAN host.
 // early are the LAN host's first bytes.
-func (s *server) askFor(ctx context.Context, remote *net.TCPConn, p forward.Port) (c *parkedConn, early []byte, err error) {
+func (s *server) askFor(ctx context.Context, remote *relay.Socket, p forward.Port) (c *parkedConn, early []byte, err error) {
 	expired := time.NewTimer(awaitParked)
 	defer expired.Stop()
 	for try := 0; try < askTries; {
@@ -107,7 +104,7 @@ func (s *server) askFor(ctx context.Context, remote *net.TCPConn, p forward.Port
 		if err == nil {
 			return c, early, nil
 		}
-		_ = mptcp.Reset(c.conn)
+		_ = c.conn.Reset()
 		var no refusedBy
 		if errors.As(err, &no) {
 			return nil, nil, err
@@ -125,10 +122,9 @@ func (r refusedBy) Error() string {
 }
 
 // ask writes the request on c and reads the answer.
-func (s *server) ask(ctx context.Context, c *parkedConn, remote *net.TCPConn, p forward.Port, patience time.Duration) (early []byte, err error) {
-	from := remote.RemoteAddr().(*net.TCPAddr).AddrPort()
+func (s *server) ask(ctx context.Context, c *parkedConn, remote *relay.Socket, p forward.Port, patience time.Duration) (early []byte, err error) {
 	message, err := reverse.AppendRequest(nil, reverse.Request{
-		Remote: netip.AddrPortFrom(from.Addr().Unmap().WithZone(""), from.Port()), External: p.Number, To: p.To,
+		Remote: remote.Remote(), External: p.Number, To: p.To,
 	}, c.proof)
 	if err != nil {
 		return nil, err

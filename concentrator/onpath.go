@@ -27,26 +27,26 @@ import (
 //
 // There is no request and no answer: bytes go through as they are, and a server
 // that is not reached is a reset.
-func (s *server) takeOver(ctx context.Context, cpe *net.TCPConn, on *onPath) {
-	came, dst := addrOf(cpe.RemoteAddr()), original(cpe)
+func (s *server) takeOver(ctx context.Context, cpe *relay.Socket, on *onPath) {
+	came, dst := cpe.Remote().Addr(), cpe.Local()
 	set := s.settings.Load()
 	client := on.client(s, set, came)
 	if no, ok := set.where.Check(dst); !ok {
 		s.counters.refused.Add(1)
 		s.perPeer.Line(slog.LevelInfo, household(came), "refused", "source", came, "dst", dst, "reason", no.Why)
-		_ = mptcp.Reset(cpe)
+		_ = cpe.Reset()
 		return
 	}
 	admitted := client.limits.Admit(time.Now())
 	if !admitted.OK {
 		s.counters.overload.Add(1)
 		s.perClient.Line(slog.LevelInfo, client.name, "over a limit", "client", client.name, "reason", admitted.Why)
-		_ = mptcp.Reset(cpe)
+		_ = cpe.Reset()
 		return
 	}
 	account := s.ledger.Account(client.name)
 	from, err := s.sourceOnPath(set, client, came, dst)
-	var server *net.TCPConn
+	var server *relay.Socket
 	var binding *bindlog.Binding
 	if err == nil {
 		server, binding, err = s.connect(ctx, set, client, from, dst, nil)
@@ -56,14 +56,13 @@ func (s *server) takeOver(ctx context.Context, cpe *net.TCPConn, on *onPath) {
 		account.Fail()
 		s.counters.failed.Add(1)
 		s.log.Debug("server not reached", "client", client.name, "dst", dst, "err", err)
-		_ = mptcp.Reset(cpe)
+		_ = cpe.Reset()
 		return
 	}
 	client.limits.Connected()
 	s.counters.relayed.Add(1)
 	s.counters.onPath.Add(1)
 	account.Open()
-	_ = cpe.SetKeepAliveConfig(keepAlive)
 	_, err = s.engine.Start(cpe, server, relay.Options{
 		Up: client.limits.Up(), Down: client.limits.Down(), Tag: client,
 		Done: func(_ *relay.Flow, res relay.Result) {
@@ -74,8 +73,8 @@ func (s *server) takeOver(ctx context.Context, cpe *net.TCPConn, on *onPath) {
 	})
 	if err != nil {
 		account.Close(0, 0)
-		_ = mptcp.Reset(server)
-		_ = mptcp.Reset(cpe)
+		_ = server.Reset()
+		_ = cpe.Reset()
 		binding.End()
 		client.limits.Release(true)
 		return
@@ -92,12 +91,6 @@ func (s *server) sourceOnPath(set *settings, client *member, cpe netip.Addr, dst
 		err = s.returns.Err()
 	}
 	return choice.Addr, err
-}
-
-// original is where a connection that was taken over was to go.
-func original(c *net.TCPConn) netip.AddrPort {
-	a := c.LocalAddr().(*net.TCPAddr).AddrPort()
-	return netip.AddrPortFrom(a.Addr().Unmap(), a.Port())
 }
 
 // onPath is the part of the daemon that takes connections over. A nil one does
@@ -121,7 +114,7 @@ func (d *concentrator) openOnPath(cfg *config.Config) (*onPath, error) {
 		return nil, nil
 	}
 	on := &onPath{members: make(map[netip.Addr]*member)}
-	lc := mptcp.ListenConfig{MPTCP: true, Mark: cfg.Mark, Transparent: true, V6Only: true, ReceiveBuffer: receiveBuffer}
+	lc := mptcp.ListenConfig{MPTCP: true, Mark: cfg.Mark, Transparent: true, V6Only: true, ReceiveBuffer: receiveBuffer, KeepAlive: keepAlive}
 	for _, any := range []netip.Addr{netip.IPv4Unspecified(), netip.IPv6Unspecified()} {
 		if !slices.ContainsFunc(o.Sources, func(p netip.Prefix) bool { return p.Addr().Is4() == any.Is4() }) {
 			continue
@@ -250,7 +243,7 @@ func (on *onPath) serve(ctx context.Context, s *server) (stop func(), err error)
 
 func (on *onPath) accept(ctx context.Context, s *server, a *mptcp.Acceptor) {
 	for {
-		cpe, err := a.Accept(false, func(netip.Addr) bool { return true })
+		cpe, err := s.engine.Accept(a, func(netip.Addr) bool { return true })
 		switch {
 		case errors.Is(err, net.ErrClosed):
 			return

@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"net"
 	"net/netip"
 	"slices"
 	"sync"
@@ -12,6 +11,7 @@ import (
 	"github.com/tandem-mptcp/tandem/shared/convert"
 	"github.com/tandem-mptcp/tandem/shared/credential"
 	"github.com/tandem-mptcp/tandem/shared/park"
+	"github.com/tandem-mptcp/tandem/shared/relay"
 )
 
 // parking keeps the connections that clients made in advance: authenticated,
@@ -43,7 +43,7 @@ type parkedOf struct {
 
 // parkedConn is one of them. Its links are the parking's.
 type parkedConn struct {
-	conn       *net.TCPConn
+	conn       *relay.Socket
 	client     *member
 	proof      credential.Result // of the Hold, to sign a last word
 	since      time.Time
@@ -255,7 +255,7 @@ const parkWait = 60 * time.Second
 
 // hold answers a Hold and parks the connection. Only who has a key may park:
 // the requests that come later must be told apart from repetitions.
-func (s *server) hold(ctx context.Context, cpe *net.TCPConn, source netip.Addr, set *settings, client *member, proof credential.Result, early int) {
+func (s *server) hold(ctx context.Context, cpe *relay.Socket, source netip.Addr, set *settings, client *member, proof credential.Result, early int) {
 	l := &set.config.Limits
 	switch {
 	case proof.Key == nil:
@@ -274,7 +274,6 @@ func (s *server) hold(ctx context.Context, cpe *net.TCPConn, source netip.Addr, 
 		cpe.Close()
 		return
 	}
-	_ = cpe.SetKeepAliveConfig(keepAlive)
 	if err := s.parking.add(&parkedConn{conn: cpe, client: client, proof: proof, since: time.Now()}); err != nil {
 		cpe.Close() // we are stopping
 	}
@@ -282,7 +281,7 @@ func (s *server) hold(ctx context.Context, cpe *net.TCPConn, source netip.Addr, 
 
 // resume serves a parked connection on which something has come.
 func (s *server) resume(ctx context.Context, c *parkedConn) {
-	source := addrOf(c.conn.RemoteAddr())
+	source := c.conn.Remote().Addr()
 	l := &s.settings.Load().config.Limits
 	entered := s.pending.enter(c.conn, source, l.MaxPending, l.MaxPendingPerSource)
 	if entered == nil {

@@ -62,7 +62,7 @@ func (k *lot) park(t *testing.T, client string) *net.TCPConn {
 	_ = far.SetReadDeadline(time.Now().Add(20 * time.Second))
 	id, key := credential.NewKey()
 	proof := credential.Result{Key: credential.NewIdentity(id, key)}
-	if err := k.add(&parkedConn{conn: near, client: &member{name: client}, proof: proof, since: time.Now()}); err != nil {
+	if err := k.add(&parkedConn{conn: taken(t, near), client: &member{name: client}, proof: proof, since: time.Now()}); err != nil {
 		t.Fatal(err)
 	}
 	return far

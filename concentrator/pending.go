@@ -1,11 +1,10 @@
 package main
 
 import (
-	"net"
 	"net/netip"
 	"sync"
 
-	"github.com/tandem-mptcp/tandem/shared/mptcp"
+	"github.com/tandem-mptcp/tandem/shared/relay"
 )
 
 // pendingConns are the connections that have not shown yet whose they are, the
@@ -25,14 +24,14 @@ type pendingConns struct {
 // pendingConn is one of them. Its fields are the table's.
 type pendingConn struct {
 	source     netip.Addr
-	conn       *net.TCPConn
+	conn       *relay.Socket
 	prev, next *pendingConn
 	left       bool
 }
 
 // enter takes in one more connection. It returns nil when its source has
 // perSource already.
-func (p *pendingConns) enter(conn *net.TCPConn, source netip.Addr, limit, perSource int) *pendingConn {
+func (p *pendingConns) enter(conn *relay.Socket, source netip.Addr, limit, perSource int) *pendingConn {
 	e := &pendingConn{source: source, conn: conn}
 	key := household(source)
 	p.mu.Lock()
@@ -45,7 +44,7 @@ func (p *pendingConns) enter(conn *net.TCPConn, source netip.Addr, limit, perSou
 	}
 	for p.total >= limit {
 		// Its reader sees the end at once and goes away.
-		_ = mptcp.Reset(p.oldest.conn)
+		_ = p.oldest.conn.Reset()
 		p.remove(p.oldest)
 	}
 	p.total++

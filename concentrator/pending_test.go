@@ -4,6 +4,8 @@ import (
 	"net"
 	"net/netip"
 	"testing"
+
+	"github.com/tandem-mptcp/tandem/shared/relay"
 )
 
 func TestPending(t *testing.T) {
@@ -12,13 +14,12 @@ func TestPending(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer l.Close()
-	conn := func() *net.TCPConn {
+	conn := func() *relay.Socket {
 		c, err := net.DialTCP("tcp", nil, l.Addr().(*net.TCPAddr))
 		if err != nil {
 			t.Fatal(err)
 		}
-		t.Cleanup(func() { c.Close() })
-		return c
+		return taken(t, c)
 	}
 	a, b := netip.MustParseAddr("192.0.2.1"), netip.MustParseAddr("192.0.2.2")
 	six1, six2 := netip.MustParseAddr("2001:db8::1"), netip.MustParseAddr("2001:db8::2") // one household

@@ -3,16 +3,16 @@ package main
 import (
 	"context"
 	"io"
-	"net"
 	"time"
 
 	"github.com/tandem-mptcp/tandem/shared/mptcp"
+	"github.com/tandem-mptcp/tandem/shared/relay"
 )
 
 // answer sends the converter's first bytes. Where the request came in the SYN,
 // they must not be written before the handshake is complete: the kernel would
 // keep them for ever (Linux 6.12 to 7.3, see mptcp.Established).
-func (s *server) answer(ctx context.Context, cpe *net.TCPConn, message []byte) error {
+func (s *server) answer(ctx context.Context, cpe *relay.Socket, message []byte) error {
 	if inSYN, err := mptcp.SynDataAcked(cpe); err == nil && inSYN {
 		ctx, cancel := context.WithTimeout(ctx, s.settings.Load().config.Limits.RequestTimeout)
 		defer cancel()
@@ -30,7 +30,7 @@ func (s *server) answer(ctx context.Context, cpe *net.TCPConn, message []byte) e
 // word. Before that the kernel may send no reset (Linux 6.18), and who sits
 // there waits for nothing. A SYN whose sender is forged never completes one: it
 // keeps its place among the pending for a moment, as if it had said nothing.
-func (s *server) settle(ctx context.Context, cpe *net.TCPConn) {
+func (s *server) settle(ctx context.Context, cpe *relay.Socket) {
 	const moment = 500 * time.Millisecond // a round trip
 	if inSYN, err := mptcp.SynDataAcked(cpe); err != nil || !inSYN {
 		return
@@ -43,7 +43,7 @@ func (s *server) settle(ctx context.Context, cpe *net.TCPConn) {
 // hangUp ends a connection after an Error TLV. The client's unread bytes must
 // go first: closing over them would send a reset, which can overtake the
 // error.
-func hangUp(cpe *net.TCPConn) {
+func hangUp(cpe *relay.Socket) {
 	const (
 		patience = 2 * time.Second
 		enough   = 64 << 10

@@ -258,10 +258,16 @@ func (d *concentrator) accept(listeners []*net.TCPListener) (stop func(), err er
 		return nil
 	})
 	d.server.forwards.Start(func(remote *net.TCPConn, p forward.Port) {
+		_ = remote.SetKeepAliveConfig(keepAlive)
+		socket, err := d.server.engine.Take(remote)
+		if err != nil {
+			_ = mptcp.Reset(remote)
+			return
+		}
 		d.server.setups.Add(1)
 		go func() {
 			defer d.server.setups.Done()
-			d.server.inbound(setups, remote, p)
+			d.server.inbound(setups, socket, p)
 		}()
 	})
 	pass, err := d.onPath.serve(setups, d.server)
@@ -361,7 +367,7 @@ func logWarnings(log *slog.Logger, cfg *config.Config) {
 // listen opens all listeners or none. Those that systemd has opened are taken
 // over: connections wait in them while no daemon runs.
 func listen(log *slog.Logger, cfg *config.Config) ([]*net.TCPListener, error) {
-	lc := mptcp.ListenConfig{MPTCP: true, Mark: cfg.Mark, NoCookie: true, V6Only: true, ReceiveBuffer: receiveBuffer}
+	lc := mptcp.ListenConfig{MPTCP: true, Mark: cfg.Mark, NoCookie: true, V6Only: true, ReceiveBuffer: receiveBuffer, KeepAlive: keepAlive}
 	if cfg.FastOpen {
 		// Without a cookie: a request authenticates itself, and is not bound to
 		// an address that a cookie could prove.

@@ -101,7 +101,7 @@ func newServer(log *slog.Logger, cfg *config.Config, store clients.Store) (*serv
 // accept takes connections from l until it is closed.
 func (s *server) accept(ctx context.Context, l *mptcp.Acceptor) error {
 	for {
-		cpe, err := l.Accept(s.front.Alert(), s.admit)
+		cpe, err := s.engine.Accept(l, s.admit)
 		switch {
 		case errors.Is(err, net.ErrClosed):
 			return nil
@@ -109,7 +109,7 @@ func (s *server) accept(ctx context.Context, l *mptcp.Acceptor) error {
 			s.cannotAccept(ctx, err)
 			continue
 		}
-		source := addrOf(cpe.RemoteAddr())
+		source := cpe.Remote().Addr()
 		limits := &s.settings.Load().config.Limits
 		entered := s.pending.enter(cpe, source, limits.MaxPending, limits.MaxPendingPerSource)
 		if entered == nil {
@@ -157,7 +157,7 @@ func (s *server) admit(source netip.Addr) bool {
 
 // blame notes that a connection was no client's. Where the request came in the
 // SYN and the handshake is not complete, its source may be anybody's.
-func (s *server) blame(set *settings, cpe *net.TCPConn, source netip.Addr) {
+func (s *server) blame(set *settings, cpe *relay.Socket, source netip.Addr) {
 	if set.covers(source) {
 		return
 	}
@@ -167,8 +167,4 @@ func (s *server) blame(set *settings, cpe *net.TCPConn, source netip.Addr) {
 		}
 	}
 	s.front.Failed(household(source))
-}
-
-func addrOf(a net.Addr) netip.Addr {
-	return a.(*net.TCPAddr).AddrPort().Addr().Unmap().WithZone("")
 }

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"log/slog"
-	"net"
 	"net/netip"
 	"time"
 
@@ -14,6 +13,7 @@ import (
 	"github.com/tandem-mptcp/tandem/shared/credential"
 	"github.com/tandem-mptcp/tandem/shared/mptcp"
 	"github.com/tandem-mptcp/tandem/shared/origin"
+	"github.com/tandem-mptcp/tandem/shared/relay"
 )
 
 // sourceRules are what decides from where servers are dialled now.
@@ -24,9 +24,9 @@ func (s *server) sourceRules(set *settings) source.Rules {
 // sourceFor returns the address from which the client's server is dialled; not
 // valid: one that clients share. false: the request has been answered, since the
 // client may not be seen with an address, or must name the LAN host first.
-func (s *server) sourceFor(ctx context.Context, set *settings, client *member, proof credential.Result, cpe *net.TCPConn, r *receive.Request, dst netip.AddrPort) (from netip.Addr, ok bool) {
+func (s *server) sourceFor(ctx context.Context, set *settings, client *member, proof credential.Result, cpe *relay.Socket, r *receive.Request, dst netip.AddrPort) (from netip.Addr, ok bool) {
 	rules := s.sourceRules(set)
-	came := addrOf(cpe.RemoteAddr())
+	came := cpe.Remote().Addr()
 	choice, err := rules.Choose(&client.source, source.Request{CPE: came, Host: origin.Host(&r.Message), Dst: dst.Addr()})
 	switch {
 	case errors.Is(err, source.ErrHostUnknown):
@@ -54,7 +54,7 @@ func (s *server) sourceFor(ctx context.Context, set *settings, client *member, p
 		wait, cancel := context.WithTimeout(ctx, set.config.Limits.RequestTimeout)
 		defer cancel()
 		if err := mptcp.WaitEstablished(wait, cpe); err != nil {
-			_ = mptcp.Reset(cpe)
+			_ = cpe.Reset()
 			return from, false
 		}
 	}

@@ -3,7 +3,6 @@ package main
 import (
 	"context"
 	"errors"
-	"net"
 	"net/netip"
 	"slices"
 	"time"
@@ -18,7 +17,6 @@ import (
 	"github.com/tandem-mptcp/tandem/cpe/upstream"
 	"github.com/tandem-mptcp/tandem/shared/convert"
 	"github.com/tandem-mptcp/tandem/shared/logline"
-	"github.com/tandem-mptcp/tandem/shared/mptcp"
 	"github.com/tandem-mptcp/tandem/shared/relay"
 )
 
@@ -36,7 +34,7 @@ import (
 // lost yet: the first bytes are still at hand, and it goes direct. Not so where
 // the concentrator may have passed them on already: what a server is told twice
 // it may do twice, so such a connection ends.
-func (p *proxy) handle(ctx context.Context, lan *net.TCPConn) {
+func (p *proxy) handle(ctx context.Context, lan *relay.Socket) {
 	f := &flow{lan: lan, log: p.log, started: time.Now(), first: firstbytes.New()}
 	defer f.first.Release()
 
@@ -107,7 +105,7 @@ func (p *proxy) reach(ctx context.Context, f *flow) {
 
 // flow is one LAN connection on its way through the steps.
 type flow struct {
-	lan      *net.TCPConn // nil while its SYN is held (hold.go)
+	lan      *relay.Socket // nil while its SYN is held (hold.go)
 	src, dst netip.AddrPort
 	syn      *policy.SYN // nil where no rule asks for it
 	mode     config.Mode
@@ -145,7 +143,7 @@ func (p *proxy) relayThrough(ctx context.Context, c *concentrator, s *settings, 
 		}
 		f.loose = f.loose || attempt != nil && attempt.Loose()
 		if up != nil {
-			_ = mptcp.Reset(up)
+			_ = up.Reset()
 		}
 		var again retry
 		if !errors.As(err, &again) || slices.Contains(before, again.Kind) || f.told() {
@@ -157,7 +155,7 @@ func (p *proxy) relayThrough(ctx context.Context, c *concentrator, s *settings, 
 
 // request takes the steps 3 and 4: when it returns, request and first bytes
 // are on their way.
-func (p *proxy) request(ctx context.Context, c *concentrator, s *settings, f *flow) (*net.TCPConn, *upstream.Attempt, error) {
+func (p *proxy) request(ctx context.Context, c *concentrator, s *settings, f *flow) (*relay.Socket, *upstream.Attempt, error) {
 	if s.config.FirstByte.Warm() {
 		if attempt := c.Warm(f.mode); attempt != nil {
 			return nil, attempt, p.requestWarm(c, s, f, attempt)
@@ -195,7 +193,7 @@ func wayOf(b config.FirstByte) upstream.Way {
 }
 
 // requestOn sends the request on a connection of its own.
-func (p *proxy) requestOn(ctx context.Context, s *settings, f *flow, attempt *upstream.Attempt, request []byte) (*net.TCPConn, error) {
+func (p *proxy) requestOn(ctx context.Context, s *settings, f *flow, attempt *upstream.Attempt, request []byte) (*relay.Socket, error) {
 	if attempt.SynData && f.lan != nil {
 		if err := p.waitFirst(s, f); err != nil {
 			return nil, err
@@ -212,7 +210,7 @@ func (p *proxy) requestOn(ctx context.Context, s *settings, f *flow, attempt *up
 	// While the handshake took its round trip, the LAN host has spoken.
 	if f.lan != nil {
 		if err := f.first.Take(f.lan); err != nil {
-			_ = mptcp.Reset(up)
+			_ = up.Reset()
 			return nil, serverError{error: err}
 		}
 	}
@@ -257,7 +255,7 @@ func (p *proxy) waitFirst(s *settings, f *flow) error {
 // answer takes the steps 5 and 6: the concentrator's verdict, and the relay if
 // it is good. With an error it returns the connection that is still open, if
 // any.
-func (p *proxy) answer(ctx context.Context, c *concentrator, f *flow, up *net.TCPConn, attempt *upstream.Attempt) (*net.TCPConn, error) {
+func (p *proxy) answer(ctx context.Context, c *concentrator, f *flow, up *relay.Socket, attempt *upstream.Attempt) (*relay.Socket, error) {
 	buf := p.answers.Get().(*[handshake.AnswerBuffer]byte)
 	defer p.answers.Put(buf)
 	// 5 answer
@@ -273,7 +271,7 @@ func (p *proxy) answer(ctx context.Context, c *concentrator, f *flow, up *net.TC
 		return up, err
 	}
 	if f.lan == nil {
-		f.outcome = outcome{opened: &opened{up: up, rest: slices.Clone(rest), begin: func(lan *net.TCPConn) error {
+		f.outcome = outcome{opened: &opened{up: up, rest: slices.Clone(rest), begin: func(lan *relay.Socket) error {
 			f.lan = lan
 			return p.join(c, f, up, attempt, isMPTCP, len(rest))
 		}}}
@@ -323,7 +321,7 @@ func verdict(c *concentrator, dst netip.Addr, a handshake.Answer) error {
 
 // join hands both connections to the relay; step 7 follows when it is done. Down
 // is how many bytes came with the answer.
-func (p *proxy) join(c *concentrator, f *flow, up *net.TCPConn, attempt *upstream.Attempt, isMPTCP bool, down int) error {
+func (p *proxy) join(c *concentrator, f *flow, up *relay.Socket, attempt *upstream.Attempt, isMPTCP bool, down int) error {
 	p.counters.relayed.Add(1)
 	if isMPTCP {
 		p.counters.mptcp.Add(1)
@@ -345,7 +343,7 @@ func (p *proxy) join(c *concentrator, f *flow, up *net.TCPConn, attempt *upstrea
 }
 
 // carry lists the flow while the relay has it.
-func (p *proxy) carry(listed *flows.Flow, lan, up *net.TCPConn, o relay.Options, done func(*relay.Flow, relay.Result)) error {
+func (p *proxy) carry(listed *flows.Flow, lan, up *relay.Socket, o relay.Options, done func(*relay.Flow, relay.Result)) error {
 	p.flows.Add(listed)
 	o.Done = func(ended *relay.Flow, r relay.Result) {
 		p.flows.Remove(listed)
@@ -382,5 +380,5 @@ func (p *proxy) refuse(f *flow, how ruleset.Refusal, reason string) {
 		f.outcome.how = how
 		return
 	}
-	_ = mptcp.Reset(f.lan)
+	_ = f.lan.Reset()
 }

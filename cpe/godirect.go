@@ -3,27 +3,25 @@ package main
 import (
 	"context"
 	"errors"
-	"net"
 
 	"golang.org/x/sys/unix"
 
 	"github.com/tandem-mptcp/tandem/cpe/direct"
 	"github.com/tandem-mptcp/tandem/cpe/flows"
 	"github.com/tandem-mptcp/tandem/cpe/ruleset"
-	"github.com/tandem-mptcp/tandem/shared/mptcp"
 	"github.com/tandem-mptcp/tandem/shared/relay"
 )
 
 // goDirect carries the flow without the concentrator, as a router would.
 func (p *proxy) goDirect(ctx context.Context, f *flow) {
-	server, err := direct.Dial(ctx, f.dst, ruleset.MarkOwn, p.lines.Devices(f.dst.Addr()))
+	server, err := direct.Dial(ctx, p.engine, f.dst, ruleset.MarkOwn, p.lines.Devices(f.dst.Addr()))
 	if err != nil {
 		p.ranOut(err)
 		p.turnDown(f, saidDirectly(err))
 		return
 	}
 	if f.lan == nil {
-		f.outcome = outcome{opened: &opened{up: server, begin: func(lan *net.TCPConn) error {
+		f.outcome = outcome{opened: &opened{up: server, begin: func(lan *relay.Socket) error {
 			f.lan = lan
 			return p.joinDirect(f, server)
 		}}}
@@ -35,7 +33,7 @@ func (p *proxy) goDirect(ctx context.Context, f *flow) {
 	}
 	if err != nil {
 		p.ranOut(err)
-		_ = mptcp.Reset(server)
+		_ = server.Reset()
 		p.refuse(f, ruleset.Reset, err.Error())
 	}
 }
@@ -52,7 +50,7 @@ func saidDirectly(err error) serverError {
 }
 
 // joinDirect hands both connections to the relay.
-func (p *proxy) joinDirect(f *flow, server *net.TCPConn) error {
+func (p *proxy) joinDirect(f *flow, server *relay.Socket) error {
 	p.counters.direct.Add(1)
 	account := p.ledger.Account("direct")
 	account.Open()

@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"net"
 	"net/netip"
 	"sync"
 	"time"
@@ -12,7 +11,7 @@ import (
 	"github.com/tandem-mptcp/tandem/cpe/nfnetlink"
 	"github.com/tandem-mptcp/tandem/cpe/policy"
 	"github.com/tandem-mptcp/tandem/cpe/ruleset"
-	"github.com/tandem-mptcp/tandem/shared/mptcp"
+	"github.com/tandem-mptcp/tandem/shared/relay"
 )
 
 // With accept=faithful a LAN host's SYN waits in a netfilter queue until its
@@ -36,9 +35,9 @@ type outcome struct {
 // opened is a connection to a server, or to the concentrator that has one. It
 // stands ready for the LAN host that is being let in.
 type opened struct {
-	up    *net.TCPConn
-	rest  []byte                       // of the server, read already
-	begin func(lan *net.TCPConn) error // hands both connections to the relay
+	up    *relay.Socket
+	rest  []byte                        // of the server, read already
+	begin func(lan *relay.Socket) error // hands both connections to the relay
 }
 
 const (
@@ -113,7 +112,7 @@ func (p *proxy) letIn(f *flow, o *opened) {
 	}
 	if err != nil {
 		p.ranOut(err)
-		_ = mptcp.Reset(o.up)
+		_ = o.up.Reset()
 		p.refuse(f, ruleset.Reset, err.Error())
 	}
 }
@@ -173,7 +172,7 @@ func (h *heldFlows) ready(src, dst netip.AddrPort, o *opened) {
 		defer h.mu.Unlock()
 		if key := [2]netip.AddrPort{src, dst}; h.flows[key] == f {
 			delete(h.flows, key)
-			_ = mptcp.Reset(o.up)
+			_ = o.up.Reset()
 		}
 	})
 }
@@ -214,7 +213,7 @@ func (h *heldFlows) clear() {
 	for key, f := range h.flows {
 		if f.opened != nil {
 			f.tooLate.Stop()
-			_ = mptcp.Reset(f.opened.up)
+			_ = f.opened.up.Reset()
 			delete(h.flows, key)
 		}
 	}

@@ -3,7 +3,6 @@ package main
 import (
 	"context"
 	"errors"
-	"net"
 	"net/netip"
 	"slices"
 	"time"
@@ -11,6 +10,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/tandem-mptcp/tandem/cpe/flows"
+	"github.com/tandem-mptcp/tandem/cpe/intercept"
 	"github.com/tandem-mptcp/tandem/cpe/ruleset"
 	"github.com/tandem-mptcp/tandem/cpe/upstream"
 	"github.com/tandem-mptcp/tandem/shared/convert"
@@ -44,10 +44,9 @@ func (p *proxy) inbound(c *concentrator, in *upstream.Inbound) {
 	}
 	up, err := in.Accept()
 	if err != nil {
-		_ = mptcp.Reset(lan)
+		_ = lan.Reset()
 		return
 	}
-	_ = lan.SetKeepAliveConfig(lanKeepAlive)
 	p.counters.inbound.Add(1)
 	host := p.ledger.Account("host/" + to.Addr().String())
 	host.Open()
@@ -61,8 +60,8 @@ func (p *proxy) inbound(c *concentrator, in *upstream.Inbound) {
 	})
 	if err != nil {
 		host.Close(0, 0)
-		_ = mptcp.Reset(lan)
-		_ = mptcp.Reset(up)
+		_ = lan.Reset()
+		_ = up.Reset()
 	}
 }
 
@@ -88,21 +87,21 @@ const lanPatience = 3 * time.Second
 // dialLAN connects to a LAN host. That it sees the remote host as its peer
 // needs answers that come by this router, as a LAN host's do; our own programs'
 // would not.
-func (p *proxy) dialLAN(to, remote netip.AddrPort, router bool) (*net.TCPConn, error) {
+func (p *proxy) dialLAN(to, remote netip.AddrPort, router bool) (*relay.Socket, error) {
 	ctx, cancel := context.WithTimeout(context.Background(), lanPatience)
 	defer cancel()
 	own := to.Addr().IsLoopback() || slices.Contains(p.settings.Load().facts.Local, to.Addr())
-	d := mptcp.Dialer{Plain: true, KeepAlive: lanKeepAlive}
+	d := mptcp.Dialer{Plain: true, KeepAlive: intercept.KeepAlive}
 	if router || own || to.Addr().Is4() != remote.Addr().Is4() {
 		d.Mark = ruleset.MarkOwn
-		return d.Dial(ctx, to, nil)
+		return p.engine.Dial(ctx, &d, to, nil)
 	}
 	d.From = remote
-	conn, err := d.Dial(ctx, to, nil)
+	conn, err := p.engine.Dial(ctx, &d, to, nil)
 	if errors.Is(err, unix.EADDRINUSE) || errors.Is(err, unix.EADDRNOTAVAIL) {
 		// The same caller a moment ago; the LAN host sees another port of it.
 		d.From = netip.AddrPortFrom(remote.Addr(), 0)
-		conn, err = d.Dial(ctx, to, nil)
+		conn, err = p.engine.Dial(ctx, &d, to, nil)
 	}
 	return conn, err
 }

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net"
 	"sync"
 	"time"
 
@@ -13,13 +12,14 @@ import (
 	"github.com/tandem-mptcp/tandem/cpe/ruleset"
 	"github.com/tandem-mptcp/tandem/shared/daemon"
 	"github.com/tandem-mptcp/tandem/shared/logline"
+	"github.com/tandem-mptcp/tandem/shared/mptcp"
 )
 
 // interception is the listeners and the nftables rules that feed them.
 type interception struct {
 	log       *logline.Logger
 	proxy     *proxy
-	listeners []*net.TCPListener
+	listeners []*mptcp.Acceptor
 
 	mu      sync.Mutex
 	inForce *settings

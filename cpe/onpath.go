@@ -3,11 +3,10 @@ package main
 import (
 	"context"
 	"errors"
-	"net"
 
 	"golang.org/x/sys/unix"
 
-	"github.com/tandem-mptcp/tandem/shared/mptcp"
+	"github.com/tandem-mptcp/tandem/shared/relay"
 )
 
 // relayOnPath takes the place of the steps 3 to 6 with a concentrator on the
@@ -28,7 +27,7 @@ func (p *proxy) relayOnPath(ctx context.Context, c *concentrator, f *flow) error
 		return err
 	}
 	if f.lan == nil {
-		f.outcome = outcome{opened: &opened{up: up, begin: func(lan *net.TCPConn) error {
+		f.outcome = outcome{opened: &opened{up: up, begin: func(lan *relay.Socket) error {
 			f.lan = lan
 			return p.join(c, f, up, attempt, isMPTCP, 0)
 		}}}
@@ -42,7 +41,7 @@ func (p *proxy) relayOnPath(ctx context.Context, c *concentrator, f *flow) error
 	}
 	if err != nil {
 		p.ranOut(err)
-		_ = mptcp.Reset(up)
+		_ = up.Reset()
 		return serverError{error: err}
 	}
 	return nil

@@ -58,9 +58,9 @@ func newProxy(log *logline.Logger, lines *uplink.Tracker) *proxy {
 }
 
 // accept takes connections from l until it is closed.
-func (p *proxy) accept(ctx context.Context, l *net.TCPListener) error {
+func (p *proxy) accept(ctx context.Context, l *mptcp.Acceptor) error {
 	for {
-		lan, err := l.AcceptTCP()
+		lan, err := p.engine.Accept(l, func(netip.Addr) bool { return true })
 		switch {
 		case errors.Is(err, net.ErrClosed):
 			return nil
@@ -75,7 +75,6 @@ func (p *proxy) accept(ctx context.Context, l *net.TCPListener) error {
 			}
 			continue
 		}
-		_ = lan.SetKeepAliveConfig(lanKeepAlive)
 		p.counters.accepted.Add(1)
 		if p.counters.setups.Add(1); p.load() >= int(p.room.Load()) {
 			p.crowded()
@@ -88,10 +87,6 @@ func (p *proxy) accept(ctx context.Context, l *net.TCPListener) error {
 		}()
 	}
 }
-
-// lanKeepAlive finds LAN hosts that went away, without keeping those that
-// sleep awake.
-var lanKeepAlive = net.KeepAliveConfig{Enable: true, Idle: 120 * time.Second, Interval: 30 * time.Second, Count: 4}
 
 // crowded asks for the LAN's next connections to go direct.
 func (p *proxy) crowded() {

@@ -99,7 +99,7 @@ func (p *proxy) newConcentrator(c config.Concentrator, key credential.Key, cfg *
 	}
 	converter := upstream.NewConverter(p.log, c, signer, ruleset.MarkOwn, cfg.ConnectTimeout, p.lines.WANs)
 	converter.Affords = p.budget.Take
-	converter.Mode, converter.Steered = cfg.Mode, ready.steers
+	converter.Mode, converter.Steered, converter.Engine = cfg.Mode, ready.steers, p.engine
 	converter.Suspect, converter.Delay = p.lines.Suspect, p.lines.Delay
 	if err := converter.KeepWarm(ready.lowest, ready.highest, ready.probe); err != nil {
 		p.log.Warn("no connections are made in advance", "concentrator", c.Name, "err", err)

@@ -2,7 +2,6 @@ package bindlog
 
 import (
 	"errors"
-	"net"
 	"net/netip"
 	"os"
 	"sync/atomic"
@@ -49,15 +48,15 @@ type Binding struct {
 const attempts = 16
 
 // Dial calls dial with a port of the client's, to be set by [SetPort] (0: the
-// kernel chooses), and again with another while that port cannot be used. from
+// kernel chooses), which returns the address and port it got, and again with another while that port cannot be used. from
 // is the address that dial will dial from, not valid if the kernel chooses it.
 //
 // Call End when the connection has ended. A failed dial is recorded here, if a
 // packet may have left.
-func (b *Book) Dial(client string, from netip.Addr, dst netip.AddrPort, dial func(port uint16) (*net.TCPConn, error)) (*net.TCPConn, *Binding, error) {
+func (b *Book) Dial(client string, from netip.Addr, dst netip.AddrPort, dial func(port uint16) (local netip.AddrPort, err error)) (*Binding, error) {
 	if b == nil || b.Ports == nil && b.Log == nil {
-		c, err := dial(0)
-		return c, nil, err
+		_, err := dial(0)
+		return nil, err
 	}
 	if !from.IsValid() {
 		from = netip.IPv4Unspecified()
@@ -73,12 +72,12 @@ func (b *Book) Dial(client string, from netip.Addr, dst netip.AddrPort, dial fun
 			port, ok := b.Ports.Pick(client, from)
 			if !ok {
 				b.release(client, held)
-				return nil, nil, ErrNoPort
+				return nil, ErrNoPort
 			}
 			here = netip.AddrPortFrom(from, port)
 			held = append(held, here)
 		}
-		c, err := dial(here.Port())
+		external, err := dial(here.Port())
 		if unusable(err) && here.Port() != 0 && len(held) < attempts {
 			continue // still held, so that the next is another one
 		}
@@ -92,14 +91,13 @@ func (b *Book) Dial(client string, from netip.Addr, dst netip.AddrPort, dial fun
 				record.End = b.now()
 				b.Log.Record(record)
 			}
-			return nil, nil, err
+			return nil, err
 		}
 		if here.Port() != 0 {
 			b.release(client, held[:len(held)-1])
 		}
-		a := c.LocalAddr().(*net.TCPAddr).AddrPort()
-		record.External = netip.AddrPortFrom(a.Addr().Unmap(), a.Port())
-		return c, &Binding{book: b, record: record, held: here}, nil
+		record.External = external
+		return &Binding{book: b, record: record, held: here}, nil
 	}
 }
 

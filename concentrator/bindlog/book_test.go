@@ -46,6 +46,18 @@ func dial(from netip.Addr, dst netip.AddrPort, timeout time.Duration) func(uint1
 	}
 }
 
+// dialBy is Dial for a connection of package net.
+func dialBy(b *Book, client string, from netip.Addr, dst netip.AddrPort, dial func(uint16) (*net.TCPConn, error)) (c *net.TCPConn, binding *Binding, err error) {
+	binding, err = b.Dial(client, from, dst, func(port uint16) (local netip.AddrPort, err error) {
+		if c, err = dial(port); err != nil {
+			return local, err
+		}
+		local = c.LocalAddr().(*net.TCPAddr).AddrPort()
+		return netip.AddrPortFrom(local.Addr().Unmap(), local.Port()), nil
+	})
+	return c, binding, err
+}
+
 // seen is what a server knows.
 type seen struct {
 	client   string
@@ -163,7 +175,7 @@ func TestEachPortLeadsToOneClient(t *testing.T) {
 						var held []open
 						for i := range flows {
 							dst := netip.MustParseAddrPort(dsts[(w+i/8)%4])
-							c, b, err := book.Dial(name, from, dst, dial(from, dst, 5*time.Second))
+							c, b, err := dialBy(book, name, from, dst, dial(from, dst, 5*time.Second))
 							if err != nil {
 								t.Error(err)
 								break
@@ -256,7 +268,7 @@ func TestDial(t *testing.T) {
 		b, out := fresh(true)
 		dst := netip.MustParseAddrPort("203.0.113.1:81")
 		in(t, ns, func() {
-			if _, _, err := b.Dial("a", from, dst, dial(from, dst, time.Second)); !errors.Is(err, unix.ECONNREFUSED) {
+			if _, _, err := dialBy(b, "a", from, dst, dial(from, dst, time.Second)); !errors.Is(err, unix.ECONNREFUSED) {
 				t.Error(err)
 			}
 		})
@@ -270,7 +282,7 @@ func TestDial(t *testing.T) {
 		calls := 0
 		away := netip.MustParseAddr("192.0.2.99")
 		in(t, ns, func() {
-			_, _, err := b.Dial("a", away, server, func(port uint16) (*net.TCPConn, error) {
+			_, _, err := dialBy(b, "a", away, server, func(port uint16) (*net.TCPConn, error) {
 				calls++
 				return dial(away, server, time.Second)(port)
 			})
@@ -292,14 +304,14 @@ func TestDial(t *testing.T) {
 			}
 			defer other.Close()
 			for i := range 3 {
-				c, binding, err := b.Dial("a", from, server, dial(from, server, time.Second))
+				c, binding, err := dialBy(b, "a", from, server, dial(from, server, time.Second))
 				if err != nil || binding.External().Port() == 40002 {
 					t.Fatalf("flow %d: %v", i, err)
 				}
 				defer binding.End()
 				defer c.Close()
 			}
-			_, _, err = b.Dial("a", from, server, dial(from, server, time.Second))
+			_, _, err = dialBy(b, "a", from, server, dial(from, server, time.Second))
 			if !errors.Is(err, unix.EADDRNOTAVAIL) {
 				t.Errorf("all ports are in use: %v", err)
 			}
@@ -310,7 +322,7 @@ func TestDial(t *testing.T) {
 		for port := uint16(40000); port <= 40003; port++ {
 			b.Ports.(*Ports).Claim("b", netip.AddrPortFrom(from, port))
 		}
-		_, _, err := b.Dial("a", from, server, func(uint16) (*net.TCPConn, error) { t.Error("dialled"); return nil, os.ErrInvalid })
+		_, _, err := dialBy(b, "a", from, server, func(uint16) (*net.TCPConn, error) { t.Error("dialled"); return nil, os.ErrInvalid })
 		if !errors.Is(err, ErrNoPort) {
 			t.Error(err)
 		}
@@ -320,7 +332,7 @@ func TestDial(t *testing.T) {
 		for _, from := range []netip.Addr{netip.MustParseAddr("2001:db8::1"), {}} {
 			b, out := fresh(false)
 			in(t, ns, func() {
-				c, binding, err := b.Dial("a", from, dst, dial(from, dst, time.Second))
+				c, binding, err := dialBy(b, "a", from, dst, dial(from, dst, time.Second))
 				if err != nil {
 					t.Fatal(err)
 				}
@@ -340,7 +352,7 @@ func TestDial(t *testing.T) {
 		server := netip.MustParseAddrPort("203.0.113.2:80") // the other one's ports are in TIME_WAIT
 		for _, b := range []*Book{nil, {}, {Log: Slog{slog.New(slog.NewTextHandler(io.Discard, nil))}}} {
 			in(t, ns, func() {
-				c, binding, err := b.Dial("a", from, server, dial(from, server, time.Second))
+				c, binding, err := dialBy(b, "a", from, server, dial(from, server, time.Second))
 				if err != nil {
 					t.Fatal(err)
 				}

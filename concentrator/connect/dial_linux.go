@@ -10,12 +10,13 @@ import (
 	"context"
 	"net"
 	"net/netip"
-	"syscall"
 	"time"
 
 	"golang.org/x/sys/unix"
 
 	"github.com/tandem-mptcp/tandem/concentrator/bindlog"
+	"github.com/tandem-mptcp/tandem/shared/mptcp"
+	"github.com/tandem-mptcp/tandem/shared/relay"
 )
 
 // How an idle connection is kept, and a dead one found: after 60 s of silence
@@ -39,65 +40,46 @@ type Dialer struct {
 // Dial connects to dst with plain TCP, never MPTCP. The time it may take is
 // ctx's. It fails with an *Error; when ctx was cancelled, which is no verdict
 // on dst, with context.Canceled.
-func (d *Dialer) Dial(ctx context.Context, dst netip.AddrPort) (*net.TCPConn, error) {
+func (d *Dialer) Dial(ctx context.Context, engine *relay.Engine, dst netip.AddrPort) (*relay.Socket, error) {
 	dst = netip.AddrPortFrom(dst.Addr().Unmap(), dst.Port())
-	v6 := dst.Addr().Is6()
-	var queue errorQueue
-	defer queue.close()
-	dialer := net.Dialer{
-		KeepAliveConfig: net.KeepAliveConfig{Enable: true, Idle: keepIdle, Interval: keepInterval, Count: keepCount},
-		Control: func(_, _ string, c syscall.RawConn) error {
-			var err error
-			if cerr := c.Control(func(fd uintptr) { err = d.prepare(int(fd), v6, &queue) }); cerr != nil {
-				return cerr
+	queue := errorQueue{v6: dst.Addr().Is6()}
+	dialer := mptcp.Dialer{
+		Plain: true, Mark: d.Mark, Source: d.Source,
+		KeepAlive: net.KeepAliveConfig{Enable: true, Idle: keepIdle, Interval: keepInterval, Count: keepCount},
+		Control: func(fd int) error {
+			if d.Transparent {
+				level, option := unix.SOL_IP, unix.IP_TRANSPARENT
+				if queue.v6 {
+					level, option = unix.SOL_IPV6, unix.IPV6_TRANSPARENT
+				}
+				if err := unix.SetsockoptInt(fd, level, option, 1); err != nil {
+					return wrap("setsockopt IP_TRANSPARENT", err)
+				}
 			}
-			return err
+			if d.Port != 0 {
+				if err := bindlog.SetPort(fd, d.Port); err != nil {
+					return err
+				}
+			}
+			return queue.set(fd, 1)
 		},
 	}
-	dialer.SetMultipathTCP(false)
-	if d.Source.IsValid() {
-		dialer.LocalAddr = net.TCPAddrFromAddrPort(netip.AddrPortFrom(d.Source, 0))
-	}
-	c, err := dialer.DialContext(ctx, "tcp", dst.String())
+	dialling, err := engine.Begin(ctx, &dialer, dst, nil)
 	if err != nil {
-		return nil, explain(ctx, err, v6, &queue)
+		return nil, explain(ctx, err, queue.v6, icmp{}, false)
 	}
-	// From here on an ICMP message is a hint and must not break the connection
-	// (RFC 5461), as it would with the queue on.
-	if err := queue.off(); err != nil {
-		c.Close()
-		return nil, explain(ctx, err, v6, &queue)
+	err = dialling.Wait(ctx)
+	if err == nil {
+		// From here on an ICMP message is a hint and must not break the connection
+		// (RFC 5461), as it would with the queue on.
+		err = dialling.Control(func(fd uintptr) error { return queue.set(int(fd), 0) })
 	}
-	return c.(*net.TCPConn), nil
-}
-
-// prepare runs between socket(2) and bind(2).
-func (d *Dialer) prepare(fd int, v6 bool, queue *errorQueue) error {
-	if d.Mark != 0 {
-		if err := unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_MARK, int(d.Mark)); err != nil {
-			return wrap("setsockopt SO_MARK", err)
-		}
+	if err != nil {
+		var last icmp
+		var some bool
+		_ = dialling.Control(func(fd uintptr) error { last, some = queue.last(int(fd)); return nil })
+		dialling.Abandon()
+		return nil, explain(ctx, err, queue.v6, last, some)
 	}
-	if d.Source.IsValid() {
-		// Leave the port to connect(2), which can use one for many servers. It is
-		// an option of level IP for IPv6 sockets too.
-		if err := unix.SetsockoptInt(fd, unix.SOL_IP, unix.IP_BIND_ADDRESS_NO_PORT, 1); err != nil {
-			return wrap("setsockopt IP_BIND_ADDRESS_NO_PORT", err)
-		}
-	}
-	if d.Transparent {
-		level, option := unix.SOL_IP, unix.IP_TRANSPARENT
-		if v6 {
-			level, option = unix.SOL_IPV6, unix.IPV6_TRANSPARENT
-		}
-		if err := unix.SetsockoptInt(fd, level, option, 1); err != nil {
-			return wrap("setsockopt IP_TRANSPARENT", err)
-		}
-	}
-	if d.Port != 0 {
-		if err := bindlog.SetPort(fd, d.Port); err != nil {
-			return err
-		}
-	}
-	return queue.open(fd, v6)
+	return dialling.Socket(), nil
 }

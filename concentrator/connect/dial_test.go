@@ -14,6 +14,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/tandem-mptcp/tandem/shared/convert"
+	"github.com/tandem-mptcp/tandem/shared/relay"
 )
 
 const (
@@ -39,13 +40,16 @@ func listen(t *testing.T, ns, addr string) (port uint16) {
 	return port
 }
 
+// engine is of all tests, which count descriptors.
+var engine = relay.NewEngine()
+
 // dial dials from namespace "here".
-func (n network) dial(t *testing.T, d Dialer, timeout time.Duration, to netip.AddrPort) (c *net.TCPConn, err error) {
+func (n network) dial(t *testing.T, d Dialer, timeout time.Duration, to netip.AddrPort) (c *relay.Socket, err error) {
 	t.Helper()
 	in(t, n.here, func() {
 		ctx, cancel := context.WithTimeout(context.Background(), timeout)
 		defer cancel()
-		c, err = d.Dial(ctx, to)
+		c, err = d.Dial(ctx, engine, to)
 	})
 	return c, err
 }
@@ -203,7 +207,7 @@ func TestCancelled(t *testing.T) {
 	started := make(chan struct{})
 	go func() {
 		var err error
-		in(t, n.here, func() { close(started); _, err = new(Dialer).Dial(ctx, dst(server4, 3002)) })
+		in(t, n.here, func() { close(started); _, err = new(Dialer).Dial(ctx, engine, dst(server4, 3002)) })
 		done <- err
 	}()
 	<-started

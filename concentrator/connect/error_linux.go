@@ -56,7 +56,7 @@ func (e *Error) Append(b []byte) []byte {
 	return convert.AppendError(b, e.Code)
 }
 
-// explain turns a failed dial into an *Error. What a router said decides, then
+// explain turns a failed dial into an *Error. What a router said (m, if some) decides, then
 // the errno:
 //
 //	ICMP unreachable (port unreachable too)   97, with its code
@@ -67,7 +67,7 @@ func (e *Error) Append(b []byte) []byte {
 //	EADDRNOTAVAIL of connect: out of ports    64
 //	no route, EADDRNOTAVAIL of bind: source
 //	address not here, all else                65
-func explain(ctx context.Context, err error, v6 bool, queue *errorQueue) error {
+func explain(ctx context.Context, err error, v6 bool, m icmp, some bool) error {
 	if errors.Is(ctx.Err(), context.Canceled) {
 		return ctx.Err()
 	}
@@ -75,7 +75,7 @@ func explain(ctx context.Context, err error, v6 bool, queue *errorQueue) error {
 	if v6 {
 		unreachable = addressUnreachable6
 	}
-	if m, ok := queue.last(); ok {
+	if some {
 		six := m.origin == unix.SO_EE_ORIGIN_ICMP6
 		if six && m.typ == typeUnreachable6 || !six && m.typ == typeUnreachable {
 			unreachable = m.code

@@ -51,7 +51,7 @@ func TestExplain(t *testing.T) {
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			err := fmt.Errorf("over: %w", explain(tt.ctx, tt.err, tt.v6, &errorQueue{}))
+			err := fmt.Errorf("over: %w", explain(tt.ctx, tt.err, tt.v6, icmp{}, false))
 			var e *Error
 			if !errors.As(err, &e) || !errors.Is(err, tt.err) {
 				t.Fatalf("got %T %v", err, err)
@@ -63,7 +63,7 @@ func TestExplain(t *testing.T) {
 	}
 	stopped, cancel := context.WithCancel(live)
 	cancel()
-	if err := explain(stopped, sys("connect", unix.ECONNREFUSED), false, &errorQueue{}); err != context.Canceled {
+	if err := explain(stopped, sys("connect", unix.ECONNREFUSED), false, icmp{}, false); err != context.Canceled {
 		t.Errorf("cancelled: got %v", err)
 	}
 }

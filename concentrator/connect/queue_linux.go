@@ -10,44 +10,14 @@ import (
 // IP_RECVERR set, Linux queues it for a TCP socket in SYN_SENT (seen on 6.18);
 // the errno alone cannot tell, for one, "host unreachable" from
 // "administratively prohibited", nor a router's word from a missing route.
-//
-// It works on a duplicate of the descriptor, as package net closes its own
-// when a dial fails.
-type errorQueue struct {
-	fd   int
-	used bool
-	v6   bool
-}
+type errorQueue struct{ v6 bool }
 
 // icmp is what is of interest in an ICMP message.
 type icmp struct {
 	origin, typ, code byte
 }
 
-func (q *errorQueue) open(fd int, v6 bool) error {
-	q.close() // a second attempt within one dial
-	q.v6 = v6
-	if err := q.set(fd, 1); err != nil {
-		return err
-	}
-	dup, err := unix.FcntlInt(uintptr(fd), unix.F_DUPFD_CLOEXEC, 0)
-	if err != nil {
-		return wrap("fcntl F_DUPFD_CLOEXEC", err)
-	}
-	q.fd, q.used = dup, true
-	return nil
-}
-
-// off makes the socket treat ICMP messages as usual.
-func (q *errorQueue) off() error { return q.set(q.fd, 0) }
-
-func (q *errorQueue) close() {
-	if q.used {
-		unix.Close(q.fd)
-	}
-	*q = errorQueue{}
-}
-
+// set has ICMP messages queued, or treated as usual.
 func (q *errorQueue) set(fd, on int) error {
 	level, option := unix.SOL_IP, unix.IP_RECVERR
 	if q.v6 {
@@ -57,14 +27,11 @@ func (q *errorQueue) set(fd, on int) error {
 }
 
 // last returns the newest queued ICMP message.
-func (q *errorQueue) last() (m icmp, ok bool) {
-	if !q.used {
-		return m, false
-	}
+func (q *errorQueue) last(fd int) (m icmp, ok bool) {
 	var payload [64]byte
 	var control [256]byte
 	for range 16 {
-		_, n, _, _, err := unix.Recvmsg(q.fd, payload[:], control[:], unix.MSG_ERRQUEUE|unix.MSG_DONTWAIT)
+		_, n, _, _, err := unix.Recvmsg(fd, payload[:], control[:], unix.MSG_ERRQUEUE|unix.MSG_DONTWAIT)
 		if err != nil {
 			break
 		}

@@ -41,16 +41,14 @@ func TestShortage(t *testing.T) {
 		if err != nil {
 			t.Errorf("source %v: same port to another server: %v", d.Source, err)
 		} else {
-			_ = other.SetLinger(0)
-			other.Close()
+			_ = other.Reset()
 		}
-		_ = first.SetLinger(0) // no TIME_WAIT, which would hold the port
-		first.Close()
+		_ = first.Reset() // no TIME_WAIT, which would hold the port
 	}
 
 	in(t, n.here, func() { // now, while there are descriptors to get there
 		defer exhaustDescriptors(t)()
-		_, err := new(Dialer).Dial(context.Background(), dst(server4, port))
+		_, err := new(Dialer).Dial(context.Background(), engine, dst(server4, port))
 		want("out of descriptors", convert.ResourceExceeded, err)
 	})
 }

@@ -12,6 +12,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/tandem-mptcp/tandem/shared/mptcp"
+	"github.com/tandem-mptcp/tandem/shared/relay"
 )
 
 // timeout is as long as a LAN host would wait by itself for a few SYNs.
@@ -26,20 +27,20 @@ const after = 500 * time.Millisecond
 // default route may lead into a line that is dead. mark keeps the packets out
 // of our own interception. (net.Dialer could do it too, but would bring the DNS
 // resolver into the router's program, 0.2 MB.)
-func Dial(ctx context.Context, dst netip.AddrPort, mark uint32, devices []string) (*net.TCPConn, error) {
+func Dial(ctx context.Context, engine *relay.Engine, dst netip.AddrPort, mark uint32, devices []string) (*relay.Socket, error) {
 	ctx, cancel := context.WithTimeout(ctx, timeout)
 	defer cancel()
 	if len(devices) == 0 {
-		return dial(ctx, dst, mark, "")
+		return dial(ctx, engine, dst, mark, "")
 	}
 	type result struct {
-		conn *net.TCPConn
+		conn *relay.Socket
 		err  error
 	}
 	results := make(chan result, 1+len(devices))
 	start := func(device string) {
 		go func() {
-			conn, err := dial(ctx, dst, mark, device)
+			conn, err := dial(ctx, engine, dst, mark, device)
 			results <- result{conn, err}
 		}()
 	}
@@ -57,7 +58,7 @@ func Dial(ctx context.Context, dst netip.AddrPort, mark uint32, devices []string
 				go func() {
 					for range open {
 						if late := <-results; late.err == nil {
-							_ = mptcp.Reset(late.conn)
+							_ = late.conn.Reset()
 						}
 					}
 				}()
@@ -72,12 +73,12 @@ func Dial(ctx context.Context, dst netip.AddrPort, mark uint32, devices []string
 	}
 }
 
-func dial(ctx context.Context, dst netip.AddrPort, mark uint32, device string) (*net.TCPConn, error) {
+func dial(ctx context.Context, engine *relay.Engine, dst netip.AddrPort, mark uint32, device string) (*relay.Socket, error) {
 	d := mptcp.Dialer{
 		Plain:     true,
 		Device:    device,
 		Mark:      mark,
 		KeepAlive: net.KeepAliveConfig{Enable: true, Idle: 240 * time.Second, Interval: 30 * time.Second, Count: 4},
 	}
-	return d.Dial(ctx, dst, nil)
+	return engine.Dial(ctx, &d, dst, nil)
 }

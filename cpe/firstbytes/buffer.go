@@ -6,12 +6,13 @@ package firstbytes
 import (
 	"errors"
 	"io"
-	"net"
 	"os"
 	"sync"
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/tandem-mptcp/tandem/shared/relay"
 )
 
 const (
@@ -50,7 +51,7 @@ func (b *Buffer) With(request []byte) []byte {
 }
 
 // Wait reads the first bytes, waiting for them at most d.
-func (b *Buffer) Wait(c *net.TCPConn, d time.Duration) error {
+func (b *Buffer) Wait(c *relay.Socket, d time.Duration) error {
 	if d <= 0 {
 		return b.Take(c)
 	}
@@ -69,27 +70,16 @@ func (b *Buffer) Wait(c *net.TCPConn, d time.Duration) error {
 }
 
 // Take reads what has arrived, without waiting.
-func (b *Buffer) Take(c *net.TCPConn) error {
+func (b *Buffer) Take(c *relay.Socket) error {
 	if b.EOF || b.n == capacity {
 		return nil
 	}
-	raw, err := c.SyscallConn()
-	if err != nil {
-		return err
-	}
-	var n int
-	var readErr error
-	if err := raw.Read(func(fd uintptr) bool {
-		n, readErr = unix.Read(int(fd), b.mem[headroom+b.n:])
-		return true
-	}); err != nil {
-		return err
-	}
+	n, err := c.ReadNow(b.mem[headroom+b.n:])
 	switch {
-	case readErr == unix.EAGAIN || readErr == unix.EINTR:
+	case err == unix.EAGAIN:
 		return nil
-	case readErr != nil:
-		return readErr
+	case err != nil:
+		return err
 	case n == 0:
 		b.EOF = true
 	}

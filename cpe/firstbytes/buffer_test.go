@@ -6,9 +6,11 @@ import (
 	"net"
 	"testing"
 	"time"
+
+	"github.com/tandem-mptcp/tandem/shared/relay"
 )
 
-func pair(t *testing.T) (near, far *net.TCPConn) {
+func pair(t *testing.T) (near *relay.Socket, far *net.TCPConn) {
 	t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
@@ -23,8 +25,13 @@ func pair(t *testing.T) (near, far *net.TCPConn) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() { c.Close(); a.Close() })
-	return a.(*net.TCPConn), c.(*net.TCPConn)
+	engine := relay.NewEngine()
+	t.Cleanup(engine.Close)
+	if near, err = engine.Take(a.(*net.TCPConn)); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { c.Close(); near.Close() })
+	return near, c.(*net.TCPConn)
 }
 
 func TestWaitAndWith(t *testing.T) {

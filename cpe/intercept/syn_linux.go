@@ -3,6 +3,7 @@ package intercept
 import (
 	"encoding/binary"
 	"net"
+	"syscall"
 	"unsafe"
 
 	"golang.org/x/sys/unix"
@@ -12,7 +13,7 @@ import (
 
 // SaveSYN makes the kernel keep, or not, the first packet of each connection
 // that a listener takes, for ReadSYN. It costs about 100 bytes until then.
-func SaveSYN(l *net.TCPListener, on bool) error {
+func SaveSYN(l syscall.Conn, on bool) error {
 	const withLinkHeader = 2 // tcp(7); Linux 5.11
 	how := 0
 	if on {
@@ -33,7 +34,7 @@ func SaveSYN(l *net.TCPListener, on bool) error {
 
 // ReadSYN returns what the first packet of a connection tells, once; nil if it
 // was not kept.
-func ReadSYN(lan *net.TCPConn) *policy.SYN {
+func ReadSYN(lan syscall.Conn) *policy.SYN {
 	raw, err := lan.SyscallConn()
 	if err != nil {
 		return nil

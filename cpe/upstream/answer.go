@@ -4,14 +4,11 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net"
 	"os"
 	"time"
 
-	"golang.org/x/sys/unix"
-
 	"github.com/tandem-mptcp/tandem/cpe/handshake"
-	"github.com/tandem-mptcp/tandem/shared/mptcp"
+	"github.com/tandem-mptcp/tandem/shared/relay"
 )
 
 const (
@@ -27,9 +24,9 @@ const (
 // conn, or on another connection if conn had to be replaced (repair.go); what
 // does not answer is closed. After an error, [Attempt.Loose] tells whether the
 // request may have been carried out.
-func (c *Converter) Answer(ctx context.Context, conn *net.TCPConn, a *Attempt, buf []byte) (*net.TCPConn, handshake.Answer, []byte, error) {
+func (c *Converter) Answer(ctx context.Context, conn *relay.Socket, a *Attempt, buf []byte) (*relay.Socket, handshake.Answer, []byte, error) {
 	if a.warm != nil {
-		conn = a.warm.TCPConn
+		conn = a.warm.Socket
 	}
 	got := c.wait(ctx, conn, a, buf)
 	return got.conn, got.answer, got.rest, got.err
@@ -37,7 +34,7 @@ func (c *Converter) Answer(ctx context.Context, conn *net.TCPConn, a *Attempt, b
 
 // wait waits for the answer on the connection on which the request was sent,
 // and has it repaired if that does not bring it.
-func (c *Converter) wait(ctx context.Context, conn *net.TCPConn, a *Attempt, buf []byte) answered {
+func (c *Converter) wait(ctx context.Context, conn *relay.Socket, a *Attempt, buf []byte) answered {
 	err := a.failed
 	if err == nil {
 		err = c.await(ctx, conn, a)
@@ -51,7 +48,7 @@ func (c *Converter) wait(ctx context.Context, conn *net.TCPConn, a *Attempt, buf
 	if errors.Is(err, errSilent) {
 		return c.hedge(ctx, conn, a, buf)
 	}
-	_ = mptcp.Reset(conn)
+	_ = conn.Reset()
 	a.loose = a.loose || unsure(err, a.inSYN())
 	c.log.Debug("request not answered", "wan", a.Line.Name, "may_be_carried_out", a.loose, "reason", err)
 	switch {
@@ -71,11 +68,11 @@ func (c *Converter) wait(ctx context.Context, conn *net.TCPConn, a *Attempt, buf
 // not, await gives up. errLost says that the connection ended, errSilent that
 // the request had better be sent again: the line it went over is gone, or the
 // converter's kernel has not acknowledged it.
-func (c *Converter) await(ctx context.Context, conn *net.TCPConn, a *Attempt) error {
+func (c *Converter) await(ctx context.Context, conn *relay.Socket, a *Attempt) error {
 	asked, patient := time.Now(), c.patience()
 	for wait := patient; ; wait = min(2*wait, 5*time.Second) {
 		for since, end := time.Now(), time.Now().Add(wait); ; {
-			err := waitReadable(conn, min(patience, time.Until(end)))
+			err := conn.WaitReadable(min(patience, time.Until(end)))
 			switch {
 			case err == nil:
 				return nil
@@ -109,26 +106,4 @@ func (c *Converter) patience() time.Duration { return max(patience, 3*c.RoundTri
 func (c *Converter) noAnswer(err error) error {
 	go c.Verify(context.Background())
 	return fmt.Errorf("no answer: %w", err)
-}
-
-// waitReadable waits until something can be read, an end included, without
-// reading it. It returns the error with which the connection has ended, which
-// the socket tells once.
-func waitReadable(conn *net.TCPConn, d time.Duration) error {
-	raw, err := conn.SyscallConn()
-	if err != nil {
-		return err
-	}
-	_ = conn.SetReadDeadline(time.Now().Add(d))
-	defer conn.SetReadDeadline(time.Time{})
-	var peek [1]byte
-	var end error
-	err = raw.Read(func(fd uintptr) bool {
-		_, _, end = unix.Recvfrom(int(fd), peek[:], unix.MSG_PEEK)
-		return end != unix.EAGAIN && end != unix.EINTR
-	})
-	if err != nil {
-		return err
-	}
-	return end
 }

@@ -21,6 +21,7 @@ import (
 	"github.com/tandem-mptcp/tandem/cpe/warm"
 	"github.com/tandem-mptcp/tandem/shared/credential"
 	"github.com/tandem-mptcp/tandem/shared/logline"
+	"github.com/tandem-mptcp/tandem/shared/relay"
 	"github.com/tandem-mptcp/tandem/shared/reverse"
 )
 
@@ -45,6 +46,8 @@ type Converter struct {
 	Wanted  []reverse.Ports
 	// Suspect, if set, is told of a line that did not answer where another did.
 	Suspect func(line string)
+	// Engine has the connections for flows. Call of what opens one needs it.
+	Engine *relay.Engine
 	// Delay, if set, is told the round trips of handshakes.
 	Delay func(line string, rtt time.Duration)
 	// OnPath: it takes connections to servers over, without a request (onpath.go).

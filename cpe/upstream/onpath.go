@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net"
 	"net/netip"
 	"sync/atomic"
 	"syscall"
@@ -15,6 +14,7 @@ import (
 	"github.com/tandem-mptcp/tandem/cpe/config"
 	"github.com/tandem-mptcp/tandem/cpe/uplink"
 	"github.com/tandem-mptcp/tandem/shared/mptcp"
+	"github.com/tandem-mptcp/tandem/shared/relay"
 )
 
 // A concentrator on the path is not asked for anything: connections to servers
@@ -70,15 +70,15 @@ func (c *Converter) PlanServer(server netip.AddrPort, mode config.Mode) (*Attemp
 
 // OpenServer connects, and tells whether by MPTCP. Where the answer does not
 // come, or comes by plain TCP, the concentrator is asked whether it still works.
-func (a *Attempt) OpenServer(ctx context.Context) (conn *net.TCPConn, isMPTCP bool, err error) {
+func (a *Attempt) OpenServer(ctx context.Context) (conn *relay.Socket, isMPTCP bool, err error) {
 	c := a.converter
 	within, cancel := context.WithTimeout(ctx, max(c.timeout, 3*c.RoundTrip()))
 	defer cancel()
-	conn, err = a.dialer.Dial(within, a.to, nil)
+	conn, err = a.converter.Engine.Dial(within, &a.dialer, a.to, nil)
 	if err == nil {
 		isMPTCP, err = mptcp.IsMPTCP(conn)
 		if err != nil {
-			_ = mptcp.Reset(conn)
+			_ = conn.Reset()
 		}
 	}
 	switch {

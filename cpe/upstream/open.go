@@ -16,6 +16,7 @@ import (
 	"github.com/tandem-mptcp/tandem/cpe/warm"
 	"github.com/tandem-mptcp/tandem/shared/credential"
 	"github.com/tandem-mptcp/tandem/shared/mptcp"
+	"github.com/tandem-mptcp/tandem/shared/relay"
 )
 
 // Attempt is a connection to be made: where to, over which line, how.
@@ -96,7 +97,7 @@ var KeepAlive = net.KeepAliveConfig{Enable: true, Idle: 240 * time.Second, Inter
 // Open connects. In the SYN-data way request leaves with the SYN, else the
 // caller sends it on the connection it gets. A failure that tells of the
 // converter's health is booked.
-func (a *Attempt) Open(ctx context.Context, request []byte) (*net.TCPConn, error) {
+func (a *Attempt) Open(ctx context.Context, request []byte) (*relay.Socket, error) {
 	timeout := max(a.converter.timeout, 3*a.converter.RoundTrip())
 	if a.Mode != config.Bond {
 		timeout += a.converter.raceAfter() // for the line that comes into the race later
@@ -138,7 +139,7 @@ func (a *Attempt) Superseded() bool {
 
 // Learn looks at a connection on which the converter's answer has arrived.
 // It returns whether the connection is MPTCP.
-func (a *Attempt) Learn(conn *net.TCPConn) (isMPTCP bool) {
+func (a *Attempt) Learn(conn *relay.Socket) (isMPTCP bool) {
 	isMPTCP, err := mptcp.IsMPTCP(conn)
 	if err == nil {
 		a.converter.passes.learn(a.Line.Name, isMPTCP)

@@ -3,13 +3,12 @@ package upstream
 import (
 	"context"
 	"errors"
-	"net"
 	"slices"
 	"time"
 
 	"github.com/tandem-mptcp/tandem/cpe/config"
 	"github.com/tandem-mptcp/tandem/cpe/uplink"
-	"github.com/tandem-mptcp/tandem/shared/mptcp"
+	"github.com/tandem-mptcp/tandem/shared/relay"
 )
 
 // raceAfter is how long a line has to answer a SYN before another one is asked
@@ -28,7 +27,7 @@ func spares(mode config.Mode, line uplink.WAN) bool {
 // finish is how one connection of a race came in.
 type finish struct {
 	entrant int
-	conn    *net.TCPConn
+	conn    *relay.Socket
 	err     error
 }
 
@@ -38,7 +37,7 @@ var errNotBegun = errors.New("not begun")
 // race connects over the planned line and, if that does not answer in good
 // time, over the next best one as well. The first to answer is taken, and a
 // then says which line it is.
-func (a *Attempt) race(ctx context.Context, request []byte) (*net.TCPConn, error) {
+func (a *Attempt) race(ctx context.Context, request []byte) (*relay.Socket, error) {
 	next, ok := uplink.Next(a.converter.lines(), a.to.Addr(), a.Mode, a.Line.Name)
 	if !ok {
 		return a.dial(ctx, request)
@@ -93,7 +92,7 @@ func (a *Attempt) race(ctx context.Context, request []byte) (*net.TCPConn, error
 	}
 	for _, f := range came[best+1:] {
 		if f.err == nil {
-			_ = mptcp.Reset(f.conn)
+			_ = f.conn.Reset()
 		}
 	}
 	if best > 0 {
@@ -113,9 +112,9 @@ func (a *Attempt) beside(line uplink.WAN) *Attempt {
 	return b
 }
 
-func (a *Attempt) dial(ctx context.Context, request []byte) (*net.TCPConn, error) {
+func (a *Attempt) dial(ctx context.Context, request []byte) (*relay.Socket, error) {
 	started := time.Now()
-	conn, err := a.dialer.Dial(ctx, a.to, request)
+	conn, err := a.converter.Engine.Dial(ctx, &a.dialer, a.to, request)
 	if err == nil {
 		a.converter.shookHands(a.Line.Name, time.Since(started))
 	}

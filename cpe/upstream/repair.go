@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"net"
 	"slices"
 	"sync/atomic"
 	"time"
@@ -17,6 +16,7 @@ import (
 	"github.com/tandem-mptcp/tandem/cpe/uplink"
 	"github.com/tandem-mptcp/tandem/shared/credential"
 	"github.com/tandem-mptcp/tandem/shared/mptcp"
+	"github.com/tandem-mptcp/tandem/shared/relay"
 )
 
 // A request can meet the end of its connection: the concentrator closed a parked
@@ -76,9 +76,9 @@ func (a *Attempt) Sent(request []byte) { a.sent = request }
 // Send sends request on a connection from Open or, where that is nil, from Warm.
 // It must not be changed until the answer is there. A failure is for Answer to
 // repair.
-func (a *Attempt) Send(conn *net.TCPConn, request []byte) {
+func (a *Attempt) Send(conn *relay.Socket, request []byte) {
 	if conn == nil {
-		conn = a.warm.TCPConn
+		conn = a.warm.Socket
 	}
 	a.sent = request
 	if _, err := conn.Write(request); err != nil {
@@ -103,7 +103,7 @@ func (a *Attempt) Abandon() { _ = a.warm.Close() }
 
 // answered is an answer and the connection it came on.
 type answered struct {
-	conn   *net.TCPConn
+	conn   *relay.Socket
 	answer handshake.Answer
 	rest   []byte
 	err    error
@@ -112,7 +112,7 @@ type answered struct {
 
 // delivered tells whether the concentrator's kernel has acknowledged all that
 // was sent.
-func delivered(conn *net.TCPConn) bool {
+func delivered(conn *relay.Socket) bool {
 	info, err := mptcp.Inspect(conn)
 	if errors.Is(err, mptcp.ErrNotMPTCP) {
 		return true // TCP itself makes the best of it
@@ -129,9 +129,9 @@ var errReversed = errors.New("the concentrator wanted the connection itself")
 
 // readOn reads the answer that has begun to arrive on the attempt's connection;
 // errLost if what arrives is its end.
-func (c *Converter) readOn(conn *net.TCPConn, a *Attempt, buf []byte) (answered, error) {
+func (c *Converter) readOn(conn *relay.Socket, a *Attempt, buf []byte) (answered, error) {
 	if a.warm != nil {
-		n, err := peek(a.warm, buf)
+		n, err := a.warm.Peek(buf)
 		if err == nil && n > 0 {
 			hold := a.warm.Note.(*held).nonce
 			if _, fewer := c.saysFewer(buf[:n], hold); fewer {
@@ -196,7 +196,7 @@ func (c *Converter) repair(ctx context.Context, a *Attempt, buf []byte, g *gate)
 			return answered{err: err, loose: loose}
 		}
 		if !g.send() {
-			_ = mptcp.Reset(conn)
+			_ = conn.Reset()
 			return answered{err: ErrTaken, loose: loose}
 		}
 		stop := context.AfterFunc(ctx, func() { _ = conn.SetReadDeadline(time.Unix(1, 0)) })
@@ -211,7 +211,7 @@ func (c *Converter) repair(ctx context.Context, a *Attempt, buf []byte, g *gate)
 			c.repairs.made.Add(1)
 			return got
 		}
-		_ = mptcp.Reset(conn)
+		_ = conn.Reset()
 		loose = loose || unsure(got.err, false)
 		if ctx.Err() != nil {
 			return answered{err: context.Cause(ctx), loose: loose}
@@ -228,7 +228,7 @@ func (c *Converter) repair(ctx context.Context, a *Attempt, buf []byte, g *gate)
 }
 
 // repairOn sends a's request on a connection that was made for it.
-func (c *Converter) repairOn(ctx context.Context, conn *net.TCPConn, a, again *Attempt, buf []byte) (got answered) {
+func (c *Converter) repairOn(ctx context.Context, conn *relay.Socket, a, again *Attempt, buf []byte) (got answered) {
 	if _, got.err = conn.Write(a.sent); got.err != nil {
 		return got
 	}
@@ -251,7 +251,7 @@ const (
 
 // hedge repairs while the connection on which the request was sent may still
 // be alive.
-func (c *Converter) hedge(ctx context.Context, original *net.TCPConn, a *Attempt, buf []byte) answered {
+func (c *Converter) hedge(ctx context.Context, original *relay.Socket, a *Attempt, buf []byte) answered {
 	c.repairs.hedged.Add(1)
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
@@ -265,7 +265,7 @@ func (c *Converter) hedge(ctx context.Context, original *net.TCPConn, a *Attempt
 	verified := make(chan error, 1)
 	go func() { verified <- c.Verify(ctx) }()
 	readable := make(chan error, 1)
-	go func() { readable <- waitReadable(original, answerLimit) }()
+	go func() { readable <- original.WaitReadable(answerLimit) }()
 	leave := func() { // the repair
 		cancel()
 		if repaired != nil {
@@ -273,7 +273,7 @@ func (c *Converter) hedge(ctx context.Context, original *net.TCPConn, a *Attempt
 		}
 	}
 	giveUp := func() { // the original
-		_ = mptcp.Reset(original)
+		_ = original.Reset()
 		<-readable
 	}
 	var failed answered         // how the repair failed
@@ -283,7 +283,7 @@ func (c *Converter) hedge(ctx context.Context, original *net.TCPConn, a *Attempt
 		case err := <-readable:
 			speaks := false
 			if err == nil {
-				n, perr := peek(original, buf)
+				n, perr := original.Peek(buf)
 				speaks = perr == nil && n > 0
 			}
 			if speaks && repaired != nil && !g.answered() {
@@ -291,7 +291,7 @@ func (c *Converter) hedge(ctx context.Context, original *net.TCPConn, a *Attempt
 				select {
 				case got := <-repaired:
 					if got.err == nil {
-						_ = mptcp.Reset(original)
+						_ = original.Reset()
 						*a = second
 						return got
 					}
@@ -307,7 +307,7 @@ func (c *Converter) hedge(ctx context.Context, original *net.TCPConn, a *Attempt
 					return got
 				}
 			}
-			_ = mptcp.Reset(original)
+			_ = original.Reset()
 			if speaks { // what, nobody understands
 				leave()
 				return answered{err: ErrTaken}
@@ -349,7 +349,7 @@ func (c *Converter) hedge(ctx context.Context, original *net.TCPConn, a *Attempt
 // discard closes a repair that nobody waits for any more.
 func discard(repaired <-chan answered) {
 	if got := <-repaired; got.err == nil {
-		_ = mptcp.Reset(got.conn)
+		_ = got.conn.Reset()
 	}
 }
 
@@ -369,7 +369,7 @@ func (c *Converter) Repairs() Repairs {
 }
 
 // readAnswer reads an answer of which the first byte is there.
-func (c *Converter) readAnswer(conn *net.TCPConn, buf []byte, nonce credential.Nonce) (handshake.Answer, []byte, error) {
+func (c *Converter) readAnswer(conn *relay.Socket, buf []byte, nonce credential.Nonce) (handshake.Answer, []byte, error) {
 	_ = conn.SetReadDeadline(time.Now().Add(5 * time.Second))
 	answer, rest, err := c.read(conn, buf, nonce)
 	_ = conn.SetReadDeadline(time.Time{})

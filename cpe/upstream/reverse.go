@@ -2,13 +2,13 @@ package upstream
 
 import (
 	"io"
-	"net"
 	"time"
 
 	"github.com/tandem-mptcp/tandem/cpe/handshake"
 	"github.com/tandem-mptcp/tandem/cpe/warm"
 	"github.com/tandem-mptcp/tandem/shared/convert"
 	"github.com/tandem-mptcp/tandem/shared/credential"
+	"github.com/tandem-mptcp/tandem/shared/relay"
 	"github.com/tandem-mptcp/tandem/shared/reverse"
 )
 
@@ -18,7 +18,7 @@ type Inbound struct {
 	reverse.Request
 	Attempt *Attempt // which made the connection
 
-	conn      *net.TCPConn
+	conn      *relay.Socket
 	converter *Converter
 }
 
@@ -29,7 +29,7 @@ func (c *Converter) reversed(w *warm.Conn) bool {
 		return false
 	}
 	var buf [handshake.RequestBuffer]byte
-	n, err := peek(w, buf[:])
+	n, err := w.Peek(buf[:])
 	if err != nil {
 		return false
 	}
@@ -43,7 +43,7 @@ func (c *Converter) reversed(w *warm.Conn) bool {
 	}
 	c.Alive()
 	a := *kept.attempt
-	go c.Inbound(&Inbound{Request: r, Attempt: &a, conn: w.TCPConn, converter: c})
+	go c.Inbound(&Inbound{Request: r, Attempt: &a, conn: w.Socket, converter: c})
 	return true
 }
 
@@ -61,7 +61,7 @@ func (c *Converter) parseReverse(b []byte, hold credential.Nonce) (r reverse.Req
 
 // Accept answers that the LAN host is connected, and returns the connection to
 // the remote host, whose bytes come next.
-func (i *Inbound) Accept() (*net.TCPConn, error) {
+func (i *Inbound) Accept() (*relay.Socket, error) {
 	if err := i.answer(reverse.Accepted); err != nil {
 		i.conn.Close()
 		return nil, err

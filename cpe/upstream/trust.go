@@ -55,7 +55,7 @@ func (c *Converter) NameHosts(wanted bool) { c.origin.Store(wanted) }
 
 // read reads the answer to the request with that nonce. Who answers a signed
 // request without proof is not our concentrator, which is then out of use.
-func (c *Converter) read(conn *net.TCPConn, buf []byte, nonce credential.Nonce) (handshake.Answer, []byte, error) {
+func (c *Converter) read(conn net.Conn, buf []byte, nonce credential.Nonce) (handshake.Answer, []byte, error) {
 	answer, rest, err := handshake.ReadAnswer(conn, buf, c.signer, nonce)
 	switch {
 	case err != nil || c.signer == nil:

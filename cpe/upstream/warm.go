@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"sync"
-	"syscall"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -178,7 +177,7 @@ func (c *Converter) hold(ctx context.Context, attempt *Attempt) (*warm.Conn, err
 	_ = conn.SetDeadline(time.Time{})
 	ready = true
 	return &warm.Conn{
-		TCPConn: conn, Note: &held{attempt, nonce},
+		Socket: conn, Note: &held{attempt, nonce},
 		Route: attempt.route(),
 	}, nil
 }
@@ -190,7 +189,7 @@ func alive(w *warm.Conn) bool {
 	if err != nil || !isMPTCP {
 		return false
 	}
-	_, err = peek(w, make([]byte, 1))
+	_, err = w.Peek(make([]byte, 1))
 	return err == unix.EAGAIN
 }
 
@@ -198,7 +197,7 @@ func alive(w *warm.Conn) bool {
 // concentrator's wish for fewer of them.
 func (c *Converter) wantsFewer(w *warm.Conn) (time.Duration, bool) {
 	buf := make([]byte, 64)
-	n, err := peek(w, buf)
+	n, err := w.Peek(buf)
 	if err != nil || n == 0 {
 		return 0, false
 	}
@@ -214,19 +213,4 @@ func (c *Converter) saysFewer(b []byte, hold credential.Nonce) (time.Duration, b
 	}
 	wait, _ := m.Error.Wait()
 	return wait, true
-}
-
-// peek reads what is there without waiting and without taking it.
-func peek(conn syscall.Conn, buf []byte) (n int, err error) {
-	raw, err := conn.SyscallConn()
-	if err != nil {
-		return 0, err
-	}
-	cerr := raw.Control(func(fd uintptr) {
-		n, _, err = unix.Recvfrom(int(fd), buf, unix.MSG_PEEK|unix.MSG_DONTWAIT)
-	})
-	if cerr != nil {
-		return 0, cerr
-	}
-	return n, err
 }

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/tandem-mptcp/tandem/shared/park"
+	"github.com/tandem-mptcp/tandem/shared/relay"
 )
 
 // Route is what a connection was made over. When the wanted route is another
@@ -21,7 +22,7 @@ type Route struct {
 
 // Conn is a connection in the pool.
 type Conn struct {
-	*net.TCPConn
+	*relay.Socket
 	Route Route
 	// Note is the opener's own.
 	Note any

@@ -9,14 +9,17 @@ import (
 	"sync"
 	"testing"
 	"time"
+
+	"github.com/tandem-mptcp/tandem/shared/relay"
 )
 
 // far is a concentrator's end of the pool: it accepts and holds.
 type far struct {
-	l     *net.TCPListener
-	mu    sync.Mutex
-	conns []*net.TCPConn
-	err   error // what Open returns instead
+	engine *relay.Engine
+	l      *net.TCPListener
+	mu     sync.Mutex
+	conns  []*net.TCPConn
+	err    error // what Open returns instead
 }
 
 func newFar(t *testing.T) *far {
@@ -25,7 +28,9 @@ func newFar(t *testing.T) *far {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { l.Close() })
-	return &far{l: l}
+	engine := relay.NewEngine()
+	t.Cleanup(engine.Close)
+	return &far{engine: engine, l: l}
 }
 
 func (f *far) open(r Route) (*Conn, error) {
@@ -43,7 +48,11 @@ func (f *far) open(r Route) (*Conn, error) {
 		return nil, err
 	}
 	f.conns = append(f.conns, s)
-	return &Conn{TCPConn: c, Route: r}, nil
+	socket, err := f.engine.Take(c)
+	if err != nil {
+		return nil, err
+	}
+	return &Conn{Socket: socket, Route: r}, nil
 }
 
 func (f *far) fail(err error) { f.mu.Lock(); f.err = err; f.mu.Unlock() }

@@ -12,9 +12,9 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Acceptor accepts connections and can turn some away for less than it takes
-// to make a net.Conn of each: when most of them are an attack, that is most of
-// the cost.
+// Acceptor accepts connections as bare descriptors, and can turn some away
+// before anything is made of them: when most are an attack, that is most of the
+// cost.
 type Acceptor struct {
 	listener *net.TCPListener
 	file     *os.File // the same listener, for accepting by ourselves
@@ -45,33 +45,17 @@ func (a *Acceptor) Close() error {
 // Addr is where the listener listens.
 func (a *Acceptor) Addr() net.Addr { return a.listener.Addr() }
 
-// Accept returns the next connection from a source that admit lets in, and
-// resets those before it; admit must not wait. thrifty saves about a third of
-// the cost of a connection that is turned away, and makes one that is let in
-// cost a few microseconds more. Otherwise it is like TCPListener.AcceptTCP.
-func (a *Acceptor) Accept(thrifty bool, admit func(source netip.Addr) bool) (*net.TCPConn, error) {
-	if thrifty {
-		return a.accept(admit)
-	}
-	c, err := a.listener.AcceptTCP()
-	if err != nil {
-		return nil, err
-	}
-	if admit(plain(c.RemoteAddr().(*net.TCPAddr).AddrPort().Addr())) {
-		return c, nil
-	}
-	_ = c.SetLinger(0)
-	c.Close()
-	return a.accept(admit)
-}
+// SyscallConn gives access to the listener.
+func (a *Acceptor) SyscallConn() (syscall.RawConn, error) { return a.raw, nil }
 
-// accept is Accept for when many are turned away.
-func (a *Acceptor) accept(admit func(netip.Addr) bool) (*net.TCPConn, error) {
+// Accept returns the next connection from a source that admit lets in, a
+// descriptor that does not block, and resets those before it; admit must not
+// wait.
+func (a *Acceptor) Accept(admit func(source netip.Addr) bool) (fd int, remote netip.AddrPort, err error) {
 	for {
-		fd := -1
-		var err error
+		fd = -1
 		rerr := a.raw.Read(func(listener uintptr) (done bool) {
-			fd, done, err = acceptSome(int(listener), admit)
+			fd, remote, done, err = acceptSome(int(listener), admit)
 			return done
 		})
 		switch {
@@ -79,58 +63,40 @@ func (a *Acceptor) accept(admit func(netip.Addr) bool) (*net.TCPConn, error) {
 			if fd >= 0 {
 				turnAway(fd)
 			}
-			return nil, net.ErrClosed
+			return -1, remote, net.ErrClosed
 		case rerr != nil:
-			return nil, rerr
+			return -1, remote, rerr
 		case err != nil:
-			return nil, os.NewSyscallError("accept4", err)
-		case fd < 0:
-			continue
+			return -1, remote, os.NewSyscallError("accept4", err)
+		case fd >= 0:
+			return fd, remote, nil
 		}
-		c, err := connOf(fd)
-		if err != nil {
-			return nil, err
-		}
-		if c.RemoteAddr() != nil {
-			return c, nil
-		}
-		c.Close() // reset while it waited: it has no peer any more
 	}
-}
-
-// connOf takes fd over. It blocks, so this does not ask the poller.
-func connOf(fd int) (*net.TCPConn, error) {
-	file := os.NewFile(uintptr(fd), "connection")
-	defer file.Close() // net.FileConn duplicates it
-	c, err := net.FileConn(file)
-	if err != nil {
-		return nil, err
-	}
-	return c.(*net.TCPConn), nil
 }
 
 // acceptSome looks at the connections that wait, and at no more than some, since
 // the listener cannot be closed meanwhile. done is false when none is left; fd
 // is -1 when none was let in.
-func acceptSome(listener int, admit func(netip.Addr) bool) (fd int, done bool, err error) {
+func acceptSome(listener int, admit func(netip.Addr) bool) (fd int, remote netip.AddrPort, done bool, err error) {
 	const some = 64
 	var from unix.RawSockaddrAny
 	for range some {
 		fd, err := accept4(listener, &from)
 		switch err {
 		case 0:
-			if admit(sourceOf(&from)) {
-				return fd, true, nil
+			// One that was reset while it waited may have no peer any more.
+			if remote := addrPortOf(&from); remote.IsValid() && admit(remote.Addr()) {
+				return fd, remote, true, nil
 			}
 			turnAway(fd)
 		case unix.EAGAIN:
-			return -1, false, nil
+			return -1, remote, false, nil
 		case unix.EINTR, unix.ECONNABORTED:
 		default:
-			return -1, true, err
+			return -1, remote, true, err
 		}
 	}
-	return -1, true, nil
+	return -1, remote, true, nil
 }
 
 // The three calls that a connection costs that is turned away do not wait, so
@@ -140,7 +106,7 @@ func acceptSome(listener int, admit func(netip.Addr) bool) (fd int, done bool, e
 func accept4(listener int, from *unix.RawSockaddrAny) (fd int, err unix.Errno) {
 	size := uint32(unix.SizeofSockaddrAny)
 	r, _, err := unix.RawSyscall6(unix.SYS_ACCEPT4, uintptr(listener),
-		uintptr(unsafe.Pointer(from)), uintptr(unsafe.Pointer(&size)), unix.SOCK_CLOEXEC, 0, 0)
+		uintptr(unsafe.Pointer(from)), uintptr(unsafe.Pointer(&size)), unix.SOCK_CLOEXEC|unix.SOCK_NONBLOCK, 0, 0)
 	return int(r), err
 }
 
@@ -153,16 +119,6 @@ func turnAway(fd int) {
 	_, _, _ = unix.RawSyscall6(unix.SYS_SETSOCKOPT, uintptr(fd), unix.SOL_SOCKET, unix.SO_LINGER,
 		uintptr(unsafe.Pointer(&atOnce)), unsafe.Sizeof(atOnce), 0)
 	_, _, _ = unix.RawSyscall(unix.SYS_CLOSE, uintptr(fd), 0, 0)
-}
-
-func sourceOf(sa *unix.RawSockaddrAny) netip.Addr {
-	switch sa.Addr.Family {
-	case unix.AF_INET:
-		return netip.AddrFrom4((*unix.RawSockaddrInet4)(unsafe.Pointer(sa)).Addr)
-	case unix.AF_INET6:
-		return plain(netip.AddrFrom16((*unix.RawSockaddrInet6)(unsafe.Pointer(sa)).Addr))
-	}
-	return netip.Addr{}
 }
 
 // plain is an address without what depends on the socket it came from.

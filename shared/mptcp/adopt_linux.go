@@ -65,6 +65,11 @@ func (lc *ListenConfig) adopt(file *os.File) (*net.TCPListener, error) {
 
 // settableLater are the options that a listening socket still takes.
 func (lc *ListenConfig) settableLater() (options []setOption) {
+	// Linux hands these down to accepted sockets, MPTCP or not.
+	options = append(options, setOption{"TCP_NODELAY", unix.IPPROTO_TCP, unix.TCP_NODELAY, 1})
+	if lc.KeepAlive.Enable {
+		options = append(options, keepAlive(lc.KeepAlive)...)
+	}
 	if lc.Mark != 0 {
 		options = append(options, setOption{"SO_MARK", unix.SOL_SOCKET, unix.SO_MARK, int(lc.Mark)})
 	}

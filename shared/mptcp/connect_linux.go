@@ -41,9 +41,9 @@ func connectWithData(fd int, to unix.Sockaddr, b []byte) (n int, err error) {
 	}
 }
 
-// connected tells whether the handshake is over, and how it ended. The wake-up
-// it is called after may be a spurious one.
-func connected(fd int) (done bool, err error) {
+// Connected tells whether the handshake of a socket is over, and how it ended.
+// The wake-up it is called after may be a spurious one.
+func Connected(fd int) (done bool, err error) {
 	errno, err := unix.GetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_ERROR)
 	if err != nil {
 		return true, err

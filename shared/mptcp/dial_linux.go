@@ -62,22 +62,28 @@ type Dialer struct {
 func (d *Dialer) Dial(ctx context.Context, to netip.AddrPort, first []byte) (*net.TCPConn, error) {
 	conn, err := d.dial(ctx, to, first)
 	if err != nil {
-		if d.Plain {
-			return nil, fmt.Errorf("connection to %q: %w", to, err)
-		}
-		return nil, fmt.Errorf("mptcp connection to %q: %w", to, err)
+		return nil, d.Explain(to, err)
 	}
 	return conn, nil
+}
+
+// Explain says of an error what was to be connected.
+func (d *Dialer) Explain(to netip.AddrPort, err error) error {
+	if d.Plain {
+		return fmt.Errorf("connection to %q: %w", to, err)
+	}
+	return fmt.Errorf("mptcp connection to %q: %w", to, err)
 }
 
 func (d *Dialer) dial(ctx context.Context, to netip.AddrPort, first []byte) (*net.TCPConn, error) {
 	if err := ctx.Err(); err != nil {
 		return nil, err
 	}
-	file, sent, err := d.start(to, first)
+	fd, sent, err := d.Start(to, first)
 	if err != nil {
 		return nil, err
 	}
+	file := os.NewFile(uintptr(fd), "mptcp")
 	// net.FileConn duplicates the descriptor: the original is ours to close.
 	defer file.Close()
 	if err := within(ctx, file, func() error { return awaitConnected(file) }); err != nil {
@@ -101,16 +107,17 @@ func (d *Dialer) dial(ctx context.Context, to netip.AddrPort, first []byte) (*ne
 	return conn, nil
 }
 
-// start opens the socket and sends the SYN, with as much of first as it takes.
-func (d *Dialer) start(to netip.AddrPort, first []byte) (_ *os.File, sent int, err error) {
+// Start opens a socket that does not block and sends the SYN, with as much of
+// first as it takes. [Connected] tells when it is connected.
+func (d *Dialer) Start(to netip.AddrPort, first []byte) (fd, sent int, err error) {
 	addr, family, err := sockaddr(to)
 	if err != nil {
-		return nil, 0, err
+		return -1, 0, err
 	}
 	synData := d.SynData && len(first) > 0
-	fd, err := d.open(family, synData)
+	fd, err = d.open(family, synData)
 	if err != nil {
-		return nil, 0, err
+		return -1, 0, err
 	}
 	if synData {
 		sent, err = connectWithData(fd, addr, first)
@@ -119,7 +126,7 @@ func (d *Dialer) start(to netip.AddrPort, first []byte) (_ *os.File, sent int, e
 			// off. The failed attempt may have left its traces: begin anew.
 			unix.Close(fd)
 			if fd, err = d.open(family, false); err != nil {
-				return nil, 0, err
+				return -1, 0, err
 			}
 			sent, err = 0, connect(fd, addr)
 		}
@@ -128,9 +135,9 @@ func (d *Dialer) start(to netip.AddrPort, first []byte) (_ *os.File, sent int, e
 	}
 	if err != nil {
 		unix.Close(fd)
-		return nil, 0, err
+		return -1, 0, err
 	}
-	return os.NewFile(uintptr(fd), "mptcp"), sent, nil
+	return fd, sent, nil
 }
 
 // open returns a socket that has every option the SYN or the choice of route
@@ -152,7 +159,10 @@ func (d *Dialer) open(family int, synData bool) (int, error) {
 }
 
 func (d *Dialer) prepare(fd int, synData bool) error {
-	options := []setOption{{"TCP_NODELAY", unix.IPPROTO_TCP, unix.TCP_NODELAY, 1}}
+	options := append(make([]setOption, 0, 8), setOption{"TCP_NODELAY", unix.IPPROTO_TCP, unix.TCP_NODELAY, 1})
+	if d.KeepAlive.Enable {
+		options = append(options, keepAlive(d.KeepAlive)...)
+	}
 	if d.Mark != 0 {
 		options = append(options, setOption{"SO_MARK", unix.SOL_SOCKET, unix.SO_MARK, int(d.Mark)})
 	}
@@ -203,7 +213,7 @@ func (d *Dialer) bind(fd int) error {
 	// an address. No effect on MPTCP before Linux 6.8, maybe an error.
 	_ = unix.SetsockoptInt(fd, unix.IPPROTO_IP, unix.IP_BIND_ADDRESS_NO_PORT, 1)
 	if err := unix.Bind(fd, addr); err != nil {
-		return fmt.Errorf("bind to %q: %w", from, err)
+		return fmt.Errorf("bind to %q: %w", from, os.NewSyscallError("bind", err))
 	}
 	return nil
 }
@@ -251,7 +261,7 @@ func awaitConnected(c syscall.Conn) error {
 	}
 	var result error
 	err = rc.Write(func(fd uintptr) (done bool) {
-		done, result = connected(int(fd))
+		done, result = Connected(int(fd))
 		return done
 	})
 	if err != nil {

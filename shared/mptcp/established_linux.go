@@ -3,7 +3,6 @@ package mptcp
 import (
 	"context"
 	"errors"
-	"net"
 	"os"
 	"syscall"
 	"time"
@@ -78,7 +77,10 @@ const (
 // subflow changes, and edge-triggered epoll, which package net uses, reports
 // the socket as writable once more (Linux 6.18, measured). No documentation
 // promises that, so the state is looked at every now and then as well.
-func WaitEstablished(ctx context.Context, c *net.TCPConn) error {
+func WaitEstablished(ctx context.Context, c interface {
+	syscall.Conn
+	SetWriteDeadline(time.Time) error
+}) error {
 	done, err := Established(c)
 	if done || err != nil {
 		return err

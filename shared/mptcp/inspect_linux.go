@@ -151,13 +151,8 @@ func mptcpError(option string, err error) error {
 // has several.
 func LocalAddr(c syscall.Conn) (local netip.AddrPort, err error) {
 	err = control(c, func(fd uintptr) error {
-		sa, err := unix.Getsockname(int(fd))
-		switch sa := sa.(type) {
-		case *unix.SockaddrInet4:
-			local = netip.AddrPortFrom(netip.AddrFrom4(sa.Addr), uint16(sa.Port))
-		case *unix.SockaddrInet6:
-			local = netip.AddrPortFrom(netip.AddrFrom16(sa.Addr).Unmap(), uint16(sa.Port))
-		}
+		var err error
+		local, err = sockname(fd)
 		return err
 	})
 	return local, err

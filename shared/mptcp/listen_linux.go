@@ -37,16 +37,18 @@ type ListenConfig struct {
 	ReceiveBuffer int
 	// Device restricts to connections that arrive on it.
 	Device string
+	// KeepAlive is that of accepted connections; unless Enable is set they have
+	// none.
+	KeepAlive net.KeepAliveConfig
 	// V6Only keeps IPv4 out of an IPv6 listener.
 	V6Only bool
 }
 
 // Listen opens a listener; port 0 lets the kernel choose one.
 //
-// Connections it accepts come from package net with TCP_NODELAY and
-// keepalives every 15 seconds set, as a net.ListenConfig has them by default
-// (Go 1.26: a listener from net.FileListener cannot be told otherwise): set
-// your own on what Accept returns.
+// Accepted connections have TCP_NODELAY. Those that package net accepts have its
+// keepalives, every 15 seconds (Go 1.26: a listener from net.FileListener cannot
+// be told otherwise); those of an [Acceptor] have KeepAlive.
 func (lc *ListenConfig) Listen(addr netip.AddrPort) (*net.TCPListener, error) {
 	l, err := lc.listen(addr)
 	if err != nil {

@@ -22,21 +22,18 @@ func Reset(c *net.TCPConn) error {
 	return err
 }
 
-// ResetFD is Reset for a bare descriptor.
-func ResetFD(fd int) error {
-	err := unix.SetsockoptLinger(fd, unix.SOL_SOCKET, unix.SO_LINGER, &unix.Linger{Onoff: 1})
+// Sever does what Reset does to a bare descriptor, which is then to be closed.
+func Sever(fd int) {
+	_, _, _ = unix.RawSyscall6(unix.SYS_SETSOCKOPT, uintptr(fd), unix.SOL_SOCKET, unix.SO_LINGER,
+		uintptr(unsafe.Pointer(&atOnce)), unsafe.Sizeof(atOnce), 0)
 	_ = dissolve(uintptr(fd))
-	if cerr := unix.Close(fd); err == nil {
-		err = cerr
-	}
-	return err
 }
 
 // dissolve ends the connection of a socket at once: connect(2) to AF_UNSPEC,
 // an address type that package unix lacks.
 func dissolve(fd uintptr) error {
 	unspec := unix.RawSockaddr{Family: unix.AF_UNSPEC}
-	_, _, errno := unix.Syscall(unix.SYS_CONNECT, fd, uintptr(unsafe.Pointer(&unspec)), unsafe.Sizeof(unspec))
+	_, _, errno := unix.RawSyscall(unix.SYS_CONNECT, fd, uintptr(unsafe.Pointer(&unspec)), unsafe.Sizeof(unspec))
 	if errno != 0 {
 		return errno
 	}

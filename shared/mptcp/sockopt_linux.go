@@ -6,6 +6,7 @@ import (
 	"net/netip"
 	"os"
 	"syscall"
+	"time"
 	"unsafe"
 
 	"golang.org/x/sys/unix"
@@ -55,6 +56,41 @@ func setAll(fd int, options []setOption) error {
 		}
 	}
 	return nil
+}
+
+// keepAlive are the options of [net.KeepAliveConfig] where it is enabled.
+func keepAlive(c net.KeepAliveConfig) []setOption {
+	return []setOption{
+		{"SO_KEEPALIVE", unix.SOL_SOCKET, unix.SO_KEEPALIVE, 1},
+		{"TCP_KEEPIDLE", unix.IPPROTO_TCP, unix.TCP_KEEPIDLE, int(c.Idle / time.Second)},
+		{"TCP_KEEPINTVL", unix.IPPROTO_TCP, unix.TCP_KEEPINTVL, int(c.Interval / time.Second)},
+		{"TCP_KEEPCNT", unix.IPPROTO_TCP, unix.TCP_KEEPCNT, c.Count},
+	}
+}
+
+// sockname is getsockname(2).
+func sockname(fd uintptr) (netip.AddrPort, error) {
+	var sa unix.RawSockaddrAny
+	size := uint32(unix.SizeofSockaddrAny)
+	_, _, errno := unix.RawSyscall(unix.SYS_GETSOCKNAME, fd, uintptr(unsafe.Pointer(&sa)), uintptr(unsafe.Pointer(&size)))
+	if errno != 0 {
+		return netip.AddrPort{}, errno
+	}
+	return addrPortOf(&sa), nil
+}
+
+// addrPortOf reads what the kernel has filled in.
+func addrPortOf(sa *unix.RawSockaddrAny) netip.AddrPort {
+	port := func(p uint16) uint16 { b := (*[2]byte)(unsafe.Pointer(&p)); return uint16(b[0])<<8 | uint16(b[1]) }
+	switch sa.Addr.Family {
+	case unix.AF_INET:
+		in := (*unix.RawSockaddrInet4)(unsafe.Pointer(sa))
+		return netip.AddrPortFrom(netip.AddrFrom4(in.Addr), port(in.Port))
+	case unix.AF_INET6:
+		in := (*unix.RawSockaddrInet6)(unsafe.Pointer(sa))
+		return netip.AddrPortFrom(plain(netip.AddrFrom16(in.Addr)), port(in.Port))
+	}
+	return netip.AddrPort{}
 }
 
 func bindToDevice(fd int, device string) error {

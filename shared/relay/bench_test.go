@@ -51,7 +51,7 @@ func besideStreams(b *testing.B, e *Engine, d time.Duration) (times []time.Durat
 	open := func() (client, server *net.TCPConn) {
 		client, in := benchPair(b, false)
 		out, server := benchPair(b, true)
-		if _, err := e.Start(in, out, Options{}); err != nil {
+		if _, err := start(e, in, out, Options{}); err != nil {
 			b.Fatal(err)
 		}
 		ends = append(ends, client, server)

@@ -166,7 +166,7 @@ func relayPairs(n int) error {
 		if err != nil {
 			return err
 		}
-		if _, err := e.Start(a, b, Options{}); err != nil {
+		if _, err := start(e, a, b, Options{}); err != nil {
 			return err
 		}
 	}

@@ -17,6 +17,7 @@ type Engine struct {
 
 	mu      sync.Mutex
 	loops   []*loop
+	lobby   *lobby
 	drained chan struct{} // closed when active becomes 0; nil while nobody waits
 	started chan struct{} // closed when active is 0 no more; the same
 }
@@ -24,7 +25,9 @@ type Engine struct {
 // NewEngine returns an engine without flows.
 func NewEngine() *Engine {
 	e := new(Engine)
-	_, _ = e.loop() // if that fails, Start tries again and says why it cannot
+	// If these fail, who needs them tries again and says why it cannot.
+	_, _ = e.loop()
+	_, _ = e.waitingRoom()
 	return e
 }
 
@@ -123,6 +126,25 @@ func (e *Engine) Close() {
 		l.stop()
 	}
 	e.loops = nil
+	if e.lobby != nil {
+		e.lobby.file.Close()
+		e.lobby = nil
+	}
+}
+
+// waitingRoom returns the lobby.
+func (e *Engine) waitingRoom() (*lobby, error) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if e.lobby == nil {
+		l, err := newLobby()
+		if err != nil {
+			return nil, fmt.Errorf("start the relay: %w", err)
+		}
+		e.lobby = l
+		go l.run()
+	}
+	return e.lobby, nil
 }
 
 // loop returns the loop that the next flow belongs to.

@@ -1,7 +1,6 @@
 package relay
 
 import (
-	"net"
 	"syscall"
 	"time"
 )
@@ -52,11 +51,11 @@ type Result struct {
 }
 
 // Start joins client and server and takes both over: the caller must not use
-// them any more. It returns at once. After an error they are still the
-// caller's.
-func (e *Engine) Start(client, server *net.TCPConn, o Options) (*Flow, error) {
+// them any more. It returns at once. After an error both are closed.
+func (e *Engine) Start(client, server *Socket, o Options) (*Flow, error) {
 	l, err := e.loop()
 	if err != nil {
+		_, _ = client.Reset(), server.Reset()
 		return nil, err
 	}
 	f := &Flow{loop: l, o: o}
@@ -65,21 +64,20 @@ func (e *Engine) Start(client, server *net.TCPConn, o Options) (*Flow, error) {
 	f.up.bytes.Store(int64(o.Before.Up))
 	f.down.bytes.Store(int64(o.Before.Down))
 	if err := f.client.take(f, client); err != nil {
+		_ = server.Reset()
 		return nil, err
 	}
 	if err := f.server.take(f, server); err != nil {
-		f.client.close()
+		f.client.reset()
 		return nil, err
 	}
 	e.begun()
 	if err := l.add(f); err != nil {
-		f.client.close()
-		f.server.close()
+		f.client.reset()
+		f.server.reset()
 		e.ended()
 		return nil, err
 	}
-	_ = client.Close()
-	_ = server.Close()
 	return f, nil
 }
 

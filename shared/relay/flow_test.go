@@ -45,7 +45,7 @@ func newPacedChain(t *testing.T, e *Engine, overMPTCP bool, o Options) *chain {
 	c := &chain{client: client, server: server, result: make(chan Result, 1)}
 	var err error
 	o.Done = func(_ *Flow, r Result) { c.result <- r }
-	c.flow, err = e.Start(a, b, o)
+	c.flow, err = start(e, a, b, o)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -303,4 +303,17 @@ func noLeaks(t *testing.T) {
 			runtime.Gosched()
 		}
 	})
+}
+
+// start joins two connections of package net.
+func start(e *Engine, client, server *net.TCPConn, o Options) (*Flow, error) {
+	a, err := e.Take(client)
+	if err != nil {
+		return nil, err
+	}
+	b, err := e.Take(server)
+	if err != nil {
+		return nil, err
+	}
+	return e.Start(a, b, o)
 }

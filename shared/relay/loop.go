@@ -58,20 +58,12 @@ type ready struct {
 }
 
 func newLoop(e *Engine) (*loop, error) {
-	fd, err := unix.EpollCreate1(unix.EPOLL_CLOEXEC)
+	fd, file, waiter, err := newEpoll("relay")
 	if err != nil {
 		return nil, err
 	}
-	if err := unix.SetNonblock(fd, true); err != nil { // else the poller would not take it
-		unix.Close(fd)
-		return nil, err
-	}
-	l := &loop{engine: e, epoll: fd, file: os.NewFile(uintptr(fd), "relay")}
+	l := &loop{engine: e, epoll: fd, file: file, waiter: waiter}
 	l.look = func(uintptr) bool { return l.poll(0) }
-	if l.waiter, err = l.file.SyscallConn(); err != nil {
-		l.file.Close()
-		return nil, err
-	}
 	return l, nil
 }
 
@@ -85,7 +77,7 @@ const (
 
 func (l *loop) control(op, fd int, events uint32, e unix.EpollEvent) error {
 	e.Events = events
-	return unix.EpollCtl(l.epoll, op, fd, &e)
+	return epollControl(l.epoll, op, fd, &e)
 }
 
 func (f *Flow) event(g *leg) unix.EpollEvent {
@@ -96,7 +88,7 @@ func (f *Flow) event(g *leg) unix.EpollEvent {
 	return unix.EpollEvent{Fd: side, Pad: int32(f.id.generation)}
 }
 
-// add takes a flow in. Both sockets are told to epoll before the loop can look
+// add takes a flow in, whose sockets the lobby knows no more. Both sockets are told to epoll before the loop can look
 // at either, since it may come to their end at once.
 func (l *loop) add(f *Flow) error {
 	l.mu.Lock()

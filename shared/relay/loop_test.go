@@ -88,7 +88,7 @@ func TestSockets(t *testing.T) {
 	inDone := make(chan [2]int, 1)
 	client, a := pair(t, false)
 	b, server := pair(t, true)
-	f, err := e.Start(a, b, Options{Done: func(f *Flow, _ Result) {
+	f, err := start(e, a, b, Options{Done: func(f *Flow, _ Result) {
 		got, _ := look(f)
 		inDone <- got
 	}})

@@ -159,7 +159,7 @@ func (p *pump) end() {
 	p.state = ended
 	f := p.flow
 	if p.opposite().state != ended { // else closing does it
-		if err := unix.Shutdown(p.dst.fd, unix.SHUT_WR); err != nil {
+		if err := shutdown(p.dst.fd); err != nil {
 			f.finish(err)
 			return
 		}

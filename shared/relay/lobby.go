@@ -1,0 +1,97 @@
+package relay
+
+import (
+	"os"
+	"runtime"
+	"sync"
+	"syscall"
+
+	"golang.org/x/sys/unix"
+)
+
+// lobby has the sockets that no flow has taken, and wakes who waits for them. It
+// is apart from the loops so that new connections need not queue behind what
+// there is to do for flows.
+type lobby struct {
+	epoll  int
+	file   *os.File // of epoll, through which the runtime's poller knows it
+	waiter syscall.RawConn
+
+	mu    sync.Mutex
+	slots []*Socket // nil where free
+	free  []int32
+	last  uint32 // generation given last
+}
+
+func newLobby() (*lobby, error) {
+	fd, file, waiter, err := newEpoll("lobby")
+	if err != nil {
+		return nil, err
+	}
+	return &lobby{epoll: fd, file: file, waiter: waiter}, nil
+}
+
+// enter takes a socket in.
+func (l *lobby) enter(s *Socket) error {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.last++
+	s.ticket = id{int32(len(l.slots)), l.last}
+	if n := len(l.free); n > 0 {
+		s.ticket.slot, l.free = l.free[n-1], l.free[:n-1]
+		l.slots[s.ticket.slot] = s
+	} else {
+		l.slots = append(l.slots, s)
+	}
+	event := unix.EpollEvent{Events: told | inward | outward, Fd: s.ticket.slot, Pad: int32(s.ticket.generation)}
+	err := epollControl(l.epoll, unix.EPOLL_CTL_ADD, s.fd, &event)
+	if err != nil {
+		l.release(s)
+	}
+	return err
+}
+
+func (l *lobby) release(s *Socket) {
+	l.slots[s.ticket.slot] = nil
+	l.free = append(l.free, s.ticket.slot)
+}
+
+// forget is for a socket that is about to be closed.
+func (l *lobby) forget(s *Socket) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.release(s)
+}
+
+// leave is for a socket that goes elsewhere.
+func (l *lobby) leave(s *Socket) {
+	l.forget(s)
+	_ = epollControl(l.epoll, unix.EPOLL_CTL_DEL, s.fd, &unix.EpollEvent{})
+}
+
+// run tells sockets what has happened, until the lobby is closed.
+func (l *lobby) run() {
+	var events [128]unix.EpollEvent
+	var sockets [128]*Socket
+	found := 0
+	look := func(uintptr) bool {
+		found = pollNow(l.epoll, events[:])
+		return found > 0
+	}
+	for l.waiter.Read(look) == nil {
+		l.mu.Lock()
+		for i, e := range events[:found] {
+			if s := l.slots[e.Fd]; s != nil && s.ticket.generation == uint32(e.Pad) {
+				sockets[i] = s
+			}
+		}
+		l.mu.Unlock()
+		for i, s := range sockets[:found] {
+			if s != nil {
+				s.tell(events[i].Events)
+				sockets[i] = nil
+			}
+		}
+		runtime.Gosched() // to those that were woken; more is told of meanwhile
+	}
+}
