@@ -42,6 +42,14 @@ func (a *Attempt) race(ctx context.Context, request []byte) (*relay.Socket, erro
 	if !ok {
 		return a.dial(ctx, request)
 	}
+	started := time.Now()
+	planned, err := a.converter.Engine.Begin(ctx, &a.dialer, a.to, request)
+	if err != nil {
+		return nil, err
+	}
+	if over, _ := planned.Connected(ctx, a.converter.raceAfter()); over {
+		return a.finish(ctx, planned, started)
+	}
 	entrants := []*Attempt{a, a.beside(next)}
 	if spares(a.Mode, next) {
 		entrants = []*Attempt{a, a.beside(a.Line), a.beside(next)}
@@ -53,9 +61,15 @@ func (a *Attempt) race(ctx context.Context, request []byte) (*relay.Socket, erro
 		ctx, cancel := context.WithCancel(ctx)
 		defer cancel()
 		giveUp[i] = cancel
-		timers[i] = time.AfterFunc(time.Duration(i)*a.converter.raceAfter(), func() {
-			conn, err := e.dial(ctx, request)
-			finishes <- finish{i, conn, err}
+		// The time of the second one has come.
+		timers[i] = time.AfterFunc(time.Duration(i-1)*a.converter.raceAfter(), func() {
+			var f finish
+			if f.entrant = i; i == 0 {
+				f.conn, f.err = a.finish(ctx, planned, started)
+			} else {
+				f.conn, f.err = e.dial(ctx, request)
+			}
+			finishes <- f
 		})
 	}
 	// Until one has answered, or the planned one has failed.
@@ -114,7 +128,15 @@ func (a *Attempt) beside(line uplink.WAN) *Attempt {
 
 func (a *Attempt) dial(ctx context.Context, request []byte) (*relay.Socket, error) {
 	started := time.Now()
-	conn, err := a.converter.Engine.Dial(ctx, &a.dialer, a.to, request)
+	begun, err := a.converter.Engine.Begin(ctx, &a.dialer, a.to, request)
+	if err != nil {
+		return nil, err
+	}
+	return a.finish(ctx, begun, started)
+}
+
+func (a *Attempt) finish(ctx context.Context, begun *relay.Dialling, started time.Time) (*relay.Socket, error) {
+	conn, err := begun.Finish(ctx)
 	if err == nil {
 		a.converter.shookHands(a.Line.Name, time.Since(started))
 	}

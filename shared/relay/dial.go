@@ -25,6 +25,8 @@ type Dialling struct {
 	socket *Socket
 	dialer *mptcp.Dialer
 	rest   []byte // of the first bytes, for after the handshake
+	over   bool   // the handshake is, and with what
+	err    error
 }
 
 // Begin sends the SYN, with as much of first as it takes.
@@ -41,7 +43,7 @@ func (e *Engine) Begin(ctx context.Context, d *mptcp.Dialer, to netip.AddrPort, 
 		closeFD(fd)
 		return nil, d.Explain(to, err)
 	}
-	return &Dialling{s, d, first[sent:]}, nil
+	return &Dialling{socket: s, dialer: d, rest: first[sent:]}, nil
 }
 
 // errDone ends a wait whose context has ended.
@@ -50,6 +52,9 @@ var errDone = errors.New("done")
 // Connected waits for the end of the handshake, at most for patience. Unless it
 // is over by then, or ctx has ended, the connection is still on its way.
 func (p *Dialling) Connected(ctx context.Context, patience time.Duration) (over bool, err error) {
+	if p.over {
+		return true, p.err
+	}
 	s := p.socket
 	_ = s.SetWriteDeadline(time.Now().Add(patience))
 	defer s.SetWriteDeadline(time.Time{})
@@ -69,6 +74,7 @@ func (p *Dialling) Connected(ctx context.Context, patience time.Duration) (over 
 			return true, err
 		}
 		if done, err := mptcp.Connected(s.fd); done {
+			p.over, p.err = true, err
 			return true, err
 		}
 	}
