@@ -10,7 +10,7 @@ STATICCHECK = honnef.co/go/tools/cmd/staticcheck@v0.7.0
 export GOVULNCHECK = golang.org/x/vuln/cmd/govulncheck@v1.9.0
 
 .DEFAULT_GOAL := build
-.PHONY: help build daemons vulncheck demo test test-unit test-luci screenshots test-root chaos test-hostile test-modes test-fire test-fuzz bench bench-check bench-peers lint clean setup package test-arch test-emulated
+.PHONY: help build daemons vulncheck demo test test-unit test-luci screenshots test-root chaos test-hostile test-modes test-outside test-fire test-fuzz bench bench-check bench-peers lint clean setup package test-arch test-emulated
 
 help: ## list the targets
 	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -48,6 +48,9 @@ chaos: build ## random events under 50 connections, every byte checked (root, 10
 
 test-modes: build ## modes and uneven lines under loads of full length, with figures (root, 20 min)
 	CGO_ENABLED=1 $(GO) test -count=1 -v -timeout 40m -run 'Mode|Overflow|Uneven|Stripped' ./lab/e2e -long -binaries $(CURDIR)/build
+
+test-outside: build ## connections from outside: 100 MB over both lines against their sum, with figures (root, 2 min)
+	CGO_ENABLED=1 $(GO) test -count=1 -v -timeout 15m -run 'TestFromOutside' ./lab/e2e -long -binaries $(CURDIR)/build
 
 HOSTILE = TestFlood|TestGarbageThenIdle|TestSlowSenders|TestWrongCredential|TestReplay|TestForbiddenDestinations|TestBindingLog|TestFault
 test-hostile: build ## attacks of full length, with figures; a quiet machine, please (root, 10 min)

@@ -400,6 +400,43 @@ func TestAddressByDefault(t *testing.T) {
 	}
 }
 
+// TestReturnPathDoubted: where it is doubtful that answers come by this host, the
+// operator is told, when he configures it and when the daemon reads it.
+func TestReturnPathDoubted(t *testing.T) {
+	t.Parallel()
+	o := preserving()
+	o.Tables = "[connect]\npreserve = [\"198.51.100.0/24\", \"192.0.2.128/25\"]\n"
+	h := build(t, o)
+	ctx := within(t, time.Minute)
+	core := h.Host("core")
+	source := func(args ...string) string {
+		t.Helper()
+		out, err := output(ctx, core, h, append([]string{"client", "source", "house"}, args...)...)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return out
+	}
+	if out := source("preserved", "--prefix", "192.0.2.0/27,2001:db8:1::/64"); strings.Contains(out, "warning") {
+		t.Errorf("prefixes to which core leads: %s", out)
+	}
+	if out := source("preserved", "--prefix", "2001:db8:77::/64"); !strings.Contains(out, "warning: this host has no route to 2001:db8:77::/64") {
+		t.Errorf("no route: %s", out)
+	}
+	run(t, ctx, core, "ip", "route", "add", "default", "via", house.Server6)
+	if out := source("preserved", "--prefix", "2001:db8:78::/64"); !strings.Contains(out, "warning: 2001:db8:78::/64 lies behind this host's default route") {
+		t.Errorf("the default route: %s", out)
+	}
+	for _, want := range []string{"no route to 2001:db8:77::/64", "2001:db8:78::/64 lies behind this host's default route"} {
+		if h.Concentrator.Log.Count(want) == 0 {
+			t.Errorf("the daemon's log does not say %q", want)
+		}
+	}
+	if h.Concentrator.Log.Count("198.51.100.0/24") > 0 {
+		t.Error("the daemon doubts what it leads to")
+	}
+}
+
 // requestFor is a signed request that names a LAN host, if it is valid.
 func requestFor(t *testing.T, s *credential.Signer, dst netip.AddrPort, host netip.Addr) []byte {
 	t.Helper()
