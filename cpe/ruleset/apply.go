@@ -2,6 +2,7 @@ package ruleset
 
 import (
 	"context"
+	"errors"
 	"regexp"
 	"strconv"
 	"strings"
@@ -17,9 +18,15 @@ type NFT struct {
 
 // Apply installs text, which Render made, in place of what was there: in one
 // transaction, so each packet sees the old rules or the new, and an error
-// leaves the old ones. Counters begin at zero.
+// leaves the old ones. Counters begin at zero. The error says what the kernel
+// lacks, if that is why.
 func (n NFT) Apply(ctx context.Context, text string) error {
 	_, err := nftables.Run(ctx, n.Program, text, "-f", "-")
+	if err != nil && !errors.Is(err, nftables.ErrMissing) {
+		if lacks := n.lacking(ctx); lacks != "" {
+			return errors.New(lacks)
+		}
+	}
 	return err
 }
 
