@@ -24,6 +24,8 @@ var machines = map[string]struct {
 	// this machine was seen to lose timer interrupts without.
 	"mipsle": {[]string{"GOARCH=mipsle", "GOMIPS=softfloat"}, "qemu-system-mips64el",
 		[]string{"-M", "malta", "-cpu", "MIPS64R2-generic"}, "console=ttyS0 nohz=off highres=off"},
+	"mips": {[]string{"GOARCH=mips", "GOMIPS=softfloat"}, "qemu-system-mips",
+		[]string{"-M", "malta", "-cpu", "24Kc"}, "console=ttyS0 nohz=off highres=off"},
 	"arm": {[]string{"GOARCH=arm", "GOARM=7"}, "qemu-system-arm",
 		[]string{"-M", "virt,highmem=off", "-cpu", "cortex-a15", "-smp", "2"}, "console=ttyAMA0"},
 	"arm64": {[]string{"GOARCH=arm64"}, "qemu-system-aarch64",

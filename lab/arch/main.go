@@ -3,7 +3,7 @@
 // this machine. It moves checked data both ways over both lines, looks at the
 // SYNs on the wire and takes a line away.
 //
-//	arch [--cache DIR] [--mib N] mipsle|arm|arm64 ...
+//	arch [--cache DIR] [--mib N] mipsle|mips|arm|arm64 ...
 //
 // Reading order: here (what is tested), network.go, guest.go, traffic.go,
 // guest/main.go (process 1 of the guest), fetch (where the kernels come from).
