@@ -47,7 +47,7 @@ chaos: build ## random events under 50 connections, every byte checked (root, 10
 	CGO_ENABLED=1 $(GO) test -count=1 -v -timeout 60m -run TestChaos ./lab/e2e -binaries $(CURDIR)/build -chaos $(CHAOS) -seed $(SEED)
 
 test-modes: build ## modes and uneven lines under loads of full length, with figures (root, 20 min)
-	CGO_ENABLED=1 $(GO) test -count=1 -v -timeout 40m -run 'Mode|Overflow|Uneven|Stripped' ./lab/e2e -long -binaries $(CURDIR)/build
+	CGO_ENABLED=1 $(GO) test -count=1 -v -timeout 40m -run 'Mode|Overflow|Uneven|Stripped|PathManagers' ./lab/e2e -long -binaries $(CURDIR)/build
 
 test-outside: build ## connections from outside: 100 MB over both lines against their sum, with figures (root, 2 min)
 	CGO_ENABLED=1 $(GO) test -count=1 -v -timeout 15m -run 'TestFromOutside' ./lab/e2e -long -binaries $(CURDIR)/build

@@ -24,6 +24,7 @@ type direction struct {
 	full     time.Duration // it carries what it can for so long, with forgetting
 	told     float64       // what it can carry, by the configuration; 0: not told
 	learnt   float64       // as shown while packets waited; 0: not yet
+	over     time.Duration // for how long the rate has been higher
 	waits    []time.Duration
 	shown    time.Time // when there were such
 	queueing bool      // packets wait
@@ -44,6 +45,9 @@ const (
 	// queueLeast is how long packets wait at least before a line counts as
 	// full: more than a busy machine or a radio network adds.
 	queueLeast = 12 * time.Millisecond
+	// believed is how long a rate has to last that is higher than the line's:
+	// what was held up somewhere comes all at once, faster than the line is.
+	believed = time.Second
 	// shownFor is how long that is believed without anything that shows it.
 	shownFor = 300 * time.Millisecond
 )
@@ -127,10 +131,13 @@ func (d *direction) watch(now time.Time, dt, base time.Duration) {
 	d.shown = now
 	sort.Slice(d.waits, func(i, j int) bool { return d.waits[i] < d.waits[j] })
 	d.queueing = d.waits[len(d.waits)/2]-base >= max(queueLeast, base/3)
+	if d.over += dt; d.rate <= d.learnt {
+		d.over = 0
+	}
 	switch {
-	case d.rate > d.learnt && (d.queueing || d.learnt > 0):
+	case d.learnt == 0 && d.queueing, d.learnt > 0 && d.over >= believed:
 		d.learnt = d.rate
-	case d.queueing: // the line may have become slower
+	case d.queueing && d.over == 0: // the line may have become slower
 		d.learnt += (d.rate - d.learnt) * min(1, dt.Seconds()/5)
 	}
 }

@@ -88,3 +88,42 @@ func TestOverflowBurst(t *testing.T) {
 		}
 	}
 }
+
+// A demand that comes and goes makes the second line stay for longer.
+func TestOverflowComesAndGoes(t *testing.T) {
+	r := &road{now: time.Unix(1e9, 0)}
+	r.wans[0].RateDown = dslRate
+	above := func() { r.drive(2*time.Second, 2*dslRate, 0.5) }
+	above()
+	if r.drive(2500*time.Millisecond, 0.4*dslRate, 0.5); r.spill.more != 0 {
+		t.Fatal("the second line is not left in 2.5 s")
+	}
+	above()
+	if r.drive(2500*time.Millisecond, 0.4*dslRate, 0.5); r.spill.more != 1 {
+		t.Error("the second line is left as soon as the last time")
+	}
+	if r.drive(2*time.Second, 0.4*dslRate, 0.5); r.spill.more != 0 {
+		t.Error("the second line is not left in 4.5 s")
+	}
+	r.drive(time.Minute, 0.4*dslRate, 0.5)
+	above()
+	if r.drive(2500*time.Millisecond, 0.4*dslRate, 0.5); r.spill.more != 0 {
+		t.Error("a minute later the second line is not left in 2.5 s")
+	}
+}
+
+// A machine or a network that was busy for a moment delivers late and all at
+// once: the line is not as fast as that.
+func TestOverflowLateBurst(t *testing.T) {
+	r := &road{now: time.Unix(1e9, 0)}
+	r.drive(10*time.Second, 1.05*dslRate, 0.5)
+	if r.spill.more != 1 {
+		t.Fatal("the second line is not used")
+	}
+	for range 10 {
+		r.count[0].Down += uint64(0.3 * dslRate / 8)
+		if n := r.drive(4*time.Second, 0.95*dslRate, 0.05); n != 0 {
+			t.Fatalf("the second line is left after a late burst: learnt %.1f Mbit/s", r.dsl.down.learnt/1e6)
+		}
+	}
+}
