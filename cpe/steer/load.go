@@ -14,7 +14,8 @@ type load struct {
 	down, up direction
 	base     time.Duration // round trip while nothing waits
 	at       time.Time
-	index    int // of the device
+	index    int       // of the device
+	late     time.Time // see heldUp
 }
 
 // direction is one way of a line.
@@ -118,7 +119,9 @@ func (l *load) sample(s mptcp.Subflow, up, down uint64) {
 func (l *load) judge(now time.Time, dt time.Duration) {
 	for _, d := range []*direction{&l.down, &l.up} {
 		d.watch(now, dt, l.base)
-		d.weigh(dt)
+		if now.Sub(l.late) >= rateTime {
+			d.weigh(dt)
+		}
 	}
 }
 
@@ -158,6 +161,13 @@ func (d *direction) weigh(dt time.Duration) {
 
 // full tells whether the line can carry no more, and could not for a while.
 func (l *load) full() bool { return l.down.full >= fullFor || l.up.full >= fullFor }
+
+// heldUp says that the router itself was held up until now: what had piled up
+// comes as fast as the line carries, and tells nothing of demand.
+func (l *load) heldUp(now time.Time) {
+	l.late = now
+	l.begin()
+}
 
 // begin forgets how full the line was.
 func (l *load) begin() { l.down.full, l.up.full = 0, 0 }

@@ -30,6 +30,7 @@ type Steerer struct {
 
 	wans []uplink.WAN // as of the last step
 	last time.Time
+	wait time.Duration // until the next one; 0: for an event
 	ids  map[netip.Addr]uint8
 
 	announce bool
@@ -42,6 +43,9 @@ const (
 	quickTick = 25 * time.Millisecond
 	busyTick  = 100 * time.Millisecond
 	idleTick  = time.Second
+	// heldUp is how late a look may be. More says that the processor is what is
+	// full.
+	heldUp = 150 * time.Millisecond
 	// idleLook is how often a flow that does not move is looked at.
 	idleLook = 5 * time.Second
 
@@ -62,6 +66,7 @@ func (s *Steerer) Run(ctx context.Context) error {
 	defer timer.Stop()
 	for {
 		wait := s.step(time.Now())
+		s.wait = wait
 		var added <-chan struct{}
 		if wait == 0 || wait > busyTick { // else the next look is near
 			added = s.Flows.Added()
@@ -93,6 +98,11 @@ func (s *Steerer) step(now time.Time) time.Duration {
 	moved := !uplink.SameWays(wans, s.wans)
 	s.wans = wans
 	dt := min(now.Sub(s.last), idleTick)
+	if s.wait > 0 && now.Sub(s.last)-s.wait > heldUp {
+		for _, l := range s.loads {
+			l.heldUp(now)
+		}
+	}
 	s.last = now
 	if len(open) == 0 && s.spill.more == 0 {
 		clear(s.records)
