@@ -255,7 +255,10 @@ func (s *server) unreachable(ctx context.Context, x *exchange, cpe *relay.Socket
 	case errors.As(err, &why):
 	case errors.Is(err, bindlog.ErrNoPort):
 		why = &connect.Error{Code: convert.ResourceExceeded, Value: convert.WaitSeconds(busyWait), Err: err}
-	default: // we are stopping, or the server hung up at once
+	case errors.Is(err, context.Canceled):
+		// We are stopping, and the server has heard nothing: not its refusal.
+		why = &connect.Error{Code: convert.ResourceExceeded, Value: convert.WaitSeconds(busyWait), Err: err}
+	default: // the server hung up at once
 		why = &connect.Error{Code: convert.ConnectionReset, Err: err}
 	}
 	cpe, _ = s.deliver(ctx, x, cpe, sign(proof, why.Append(nil)))

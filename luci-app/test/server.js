@@ -47,8 +47,10 @@ class Router {
 
 		/* the plugin finds tandem-cpe by PATH, as on a router */
 		fs.mkdirSync(path.join(this.dir, 'bin'));
-		this.wrap(`exec ${this.cpe} "$@" --config ${this.dir} --keys ${path.join(this.dir, 'keys')} --control ${this.socket}`);
+		this.unwrap();
 	}
+
+	unwrap() { this.wrap(`exec ${this.cpe} "$@" --config ${this.dir} --keys ${path.join(this.dir, 'keys')} --control ${this.socket}`); }
 
 	/* wrap says what runs as tandem-cpe. */
 	wrap(script) { this.program('tandem-cpe', script); }
@@ -225,7 +227,10 @@ class Router {
 		return true;
 	}
 
-	/* rpcd runs an exec plugin so: arguments on standard input, at most 30 s. An empty object becomes no answer. */
+	/*
+	 * rpcd runs an exec plugin so: arguments on standard input, at most 30 s. An empty object becomes no answer,
+	 * no output "no data"; the exit status does not count.
+	 */
 	plugin(method, args) {
 		if (this.noPlugin)
 			return [ 4 ];
@@ -236,10 +241,12 @@ class Router {
 			let out = '';
 			child.stdout.on('data', text => out += text);
 			child.stdin.on('error', () => {}).end(JSON.stringify(args));
-			child.on('close', code => {
+			child.on('close', () => {
+				if (!out)
+					return done([ 5 ]);
 				try {
 					const answer = JSON.parse(out);
-					done(code != 0 ? [ 9 ] : Object.keys(answer).length ? [ 0, answer ] : [ 0 ]);
+					done(Object.keys(answer).length ? [ 0, answer ] : [ 0 ]);
 				}
 				catch (e) {
 					done([ 2 ]);

@@ -97,6 +97,10 @@ test('stopped, nonsense, old, slow, gone: said, and over by itself', async () =>
 	await says(page, 'older than these pages, or is not installed');
 	router.noPlugin = false;
 	await page.locator('.t-path').waitFor();
+	router.wrap('exit 2'); /* a program that does not know the word rpcd */
+	await says(page, 'older than these pages, or is not installed');
+	router.unwrap();
+	await page.locator('.t-path').waitFor();
 
 	router.dead = true;
 	await says(page, 'does not answer in time');

@@ -98,7 +98,7 @@ return baseclass.extend({
 		}, err => {
 			/* rpc says why in words only; its ubus codes are constants of the bus */
 			const code = +(/code (\d+)/.exec(err?.message)?.[1] ?? NaN);
-			const kind = { 2: 'nonsense', 3: 'old', 4: 'old', 6: 'forbidden' }[code] ?? 'no-answer';
+			const kind = { 2: 'nonsense', 3: 'old', 4: 'old', 5: 'old', 6: 'forbidden' }[code] ?? 'no-answer';
 			return { fault: { kind, text: text(err?.message) } };
 		});
 	},
