@@ -18,12 +18,9 @@ import (
 // kernel, and IPv4 takes a destination without one, on a device that was asked
 // for, to be next to it (ip_route_output_key_hash_rcu).
 //
-// Where the kernel cannot say, the answer is yes, as it is for a device that has
-// nobody but its peer at the other end.
+// Where the kernel cannot say, the answer is yes; so it is for IPv4 on a device that
+// has nobody but its peer at the other end, since that takes everything.
 func routed(w WAN, to []config.Concentrator) bool {
-	if w.pointToPoint {
-		return true
-	}
 	asked := false
 	for _, c := range to {
 		for _, dst := range c.Addresses {
@@ -31,7 +28,7 @@ func routed(w WAN, to []config.Concentrator) bool {
 			if !ok {
 				continue
 			}
-			if leadsOn(w.Index, src, dst.Unmap()) {
+			if w.pointToPoint && dst.Is4() || leadsOn(w.Index, src, dst.Unmap()) {
 				return true
 			}
 			asked = true

@@ -159,6 +159,7 @@ func TestDark(t *testing.T) {
 			for _, last := range []time.Duration{2 * time.Second, 10 * time.Second, 40 * time.Second} {
 				for _, back := range [][]string{both, both[:1], both[1:]} {
 					t.Run(fmt.Sprintf("%s/%s/%v/%s", mode, way, last, strings.Join(back, "+")), func(t *testing.T) {
+						t.Parallel()
 						dark(t, mode, lose, last, back)
 					})
 				}
