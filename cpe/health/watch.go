@@ -177,14 +177,28 @@ func (w *Watch) judge(ctx context.Context, l *line, wan uplink.WAN, targets []ne
 		return
 	}
 	if wan.Up {
-		// Twice, since a packet may get lost; the second time with a look at
-		// the other lines, which tell whether the concentrator is there.
-		if w.answers(ctx, l, wan, target, l.patience()) {
-			return
+		// Twice, since a packet may get lost; the second time before the first is
+		// given up, with a look at the other lines, which tell whether the
+		// concentrator is there.
+		patience := l.patience()
+		ask := func() chan bool {
+			answer := make(chan bool, 1)
+			go func() { answer <- w.answers(ctx, l, wan, target, patience) }()
+			return answer
+		}
+		first := ask()
+		select {
+		case ok := <-first:
+			if ok {
+				return
+			}
+			first <- ok
+		case <-time.After(patience / 2):
 		}
 		others := make(chan bool, 1)
 		go func() { others <- w.othersAnswer(ctx, wan.Name, targets) }()
-		if w.answers(ctx, l, wan, target, l.patience()) || ctx.Err() != nil {
+		second := ask()
+		if one, two := <-first, <-second; one || two || ctx.Err() != nil {
 			<-others
 			return
 		}

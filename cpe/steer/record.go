@@ -42,6 +42,8 @@ type leg struct {
 	asked     bool      // the kernel took that, and it has not come about yet
 	pause     time.Duration
 	drain     time.Time // it is not wanted any more since
+	made      bool      // by us
+	here      time.Time // the subflow was first seen established
 	up, down  uint64    // bytes carried when last looked at
 	carried   time.Time // when these last grew
 }
@@ -117,6 +119,7 @@ func (m *mover) move(r *record, subflows []mptcp.Subflow, wans []uplink.WAN, use
 		default:
 			m.report(r.legOf(a), wans[i], true)
 			m.tell(r, s, u == backup)
+			unrest = m.wake(r, s) || unrest
 			if u == carry {
 				carries++
 			}
@@ -192,6 +195,28 @@ func (m *mover) tell(r *record, s mptcp.Subflow, asBackup bool) {
 	}
 }
 
+// wake has the peer look for something to send over a subflow that was made: a
+// join as such does not (docs/kernel-notes.md, 3.1), so that a download whose line
+// has died would stand until a timer runs out. What does is a packet with a data
+// acknowledgement, here MP_PRIO with what is in force anyway, which also carries a
+// REMOVE_ADDR that waits. It can go when the fourth packet of the handshake is
+// there, a round trip after the second. wake tells whether it is still to come.
+func (m *mover) wake(r *record, s mptcp.Subflow) bool {
+	l := r.legOf(s.Local.Addr())
+	if !l.made {
+		return false
+	}
+	if l.here.IsZero() {
+		l.here = m.now
+	}
+	if m.now.Sub(l.here) < s.RTT+s.RTTVar/2 {
+		return true
+	}
+	l.made = false
+	_ = m.pm.SetSubflowBackup(r.token, s.Local, s.Remote, l.wasBackup)
+	return false
+}
+
 // create begins a subflow, again and again with growing pauses while that
 // fails.
 func (m *mover) create(r *record, w uplink.WAN, a netip.Addr, u use) {
@@ -202,6 +227,7 @@ func (m *mover) create(r *record, w uplink.WAN, a netip.Addr, u use) {
 	m.report(l, w, false)
 	l.tried, l.pause = m.now, min(max(retryFirst, 2*l.pause), retryMost)
 	l.wasBackup, l.told, l.drain = u == backup, false, time.Time{}
+	l.made, l.here = true, time.Time{}
 	e := mptcp.Endpoint{ID: m.ids(a), Addr: a, IfIndex: w.Index}
 	if u == backup {
 		e.Flags = mptcp.FlagBackup
