@@ -96,9 +96,13 @@ func (d *direction) follow(now time.Time, bytes uint64) {
 	}
 }
 
+// backlog is how long the line would carry what waits to be sent at least where
+// the line is what it waits for, and not a pause of the sender.
+const backlog = 100 * time.Millisecond
+
 // sample books what a subflow shows that carried up and down bytes since it was
-// last looked at.
-func (l *load) sample(s mptcp.Subflow, up, down uint64) {
+// last looked at, and has unsent bytes behind it.
+func (l *load) sample(s mptcp.Subflow, up, down, unsent uint64) {
 	for _, rtt := range []time.Duration{s.MinRTT, s.RTT} {
 		if rtt > 0 && (l.base == 0 || rtt < l.base) {
 			l.base = rtt
@@ -110,6 +114,8 @@ func (l *load) sample(s mptcp.Subflow, up, down uint64) {
 	switch {
 	case down > up && down >= matters && s.ReceiveRTT > 0:
 		l.down.waits = append(l.down.waits, s.ReceiveRTT)
+	case up > down && up >= matters && float64(unsent) < max(matters, l.up.rate/8*backlog.Seconds()):
+		l.up.waits = append(l.up.waits, l.base) // a busy processor delays, too
 	case up > down && up >= matters:
 		l.up.waits = append(l.up.waits, s.RTT)
 	}
@@ -134,13 +140,13 @@ func (d *direction) watch(now time.Time, dt, base time.Duration) {
 	d.shown = now
 	sort.Slice(d.waits, func(i, j int) bool { return d.waits[i] < d.waits[j] })
 	d.queueing = d.waits[len(d.waits)/2]-base >= max(queueLeast, base/3)
-	if d.over += dt; d.rate <= d.learnt {
+	if d.over += dt; d.rate <= 1.05*d.learnt {
 		d.over = 0
 	}
 	switch {
 	case d.learnt == 0 && d.queueing, d.learnt > 0 && d.over >= believed:
 		d.learnt = d.rate
-	case d.queueing && d.over == 0: // the line may have become slower
+	case d.queueing && d.over == 0: // the line may have become slower, or is a little faster
 		d.learnt += (d.rate - d.learnt) * min(1, dt.Seconds()/5)
 	}
 }

@@ -30,6 +30,7 @@ type Subflow struct {
 
 	Retransmits   uint32 // segments retransmitted since the start
 	Unacked, Lost uint32 // segments in flight, and those thought lost
+	NotSent       uint32 // bytes that wait to be sent for the first time
 	Cwnd          uint32 // congestion window, segments
 	MSS           uint32 // bytes
 	DeliveryRate  uint64 // bytes a second, as last measured
@@ -148,6 +149,7 @@ func subflowOf(t *unix.TCPInfo) Subflow {
 		Retransmits:        t.Total_retrans,
 		Unacked:            t.Unacked,
 		Lost:               t.Lost,
+		NotSent:            t.Notsent_bytes,
 		Cwnd:               t.Snd_cwnd,
 		MSS:                t.Snd_mss,
 		DeliveryRate:       t.Delivery_rate,
