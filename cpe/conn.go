@@ -330,7 +330,7 @@ func (p *proxy) join(c *concentrator, f *flow, up *relay.Socket, attempt *upstre
 	host.Open()
 	listed := &flows.Flow{
 		Host: f.src, Destination: f.dst, Started: f.started, Mode: f.mode.String(), Steering: f.mode,
-		Concentrator: c.Name, Line: attempt.Line.Name,
+		Concentrator: c.Name, Line: attempt.Line.Name, OnPath: c.OnPath,
 	}
 	options := relay.Options{Before: relay.Moved{Up: len(f.first.Bytes()), Down: down}}
 	return p.carry(listed, f.lan, up, options, func(ended *relay.Flow, r relay.Result) {

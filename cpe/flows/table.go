@@ -30,6 +30,7 @@ type Flow struct {
 	Concentrator string      // empty when direct
 	Line         string      // of the first subflow; empty when direct
 	Inbound      bool        // the destination, outside, has opened it
+	OnPath       bool        // no concentrator was asked: one may have taken it over on its way
 
 	relay atomic.Pointer[Relay] // nil before Attach
 }

@@ -1,6 +1,7 @@
 package steer
 
 import (
+	"context"
 	"net/netip"
 	"time"
 
@@ -12,6 +13,7 @@ import (
 // PathManager is the part of [mptcp.PathManager] needed here.
 type PathManager interface {
 	Announce(token uint32, local mptcp.Endpoint) error
+	Announced(ctx context.Context, told func(token uint32, at netip.AddrPort))
 	CreateSubflow(token uint32, local mptcp.Endpoint, remote netip.AddrPort) error
 	DestroySubflow(token uint32, local, remote netip.AddrPort) error
 	Remove(token uint32, localID uint8) error
@@ -24,6 +26,7 @@ type record struct {
 	flow   *flows.Flow
 	token  uint32
 	remote netip.AddrPort
+	join   netip.AddrPort // where new subflows go; not valid: that is not known
 	legs   map[netip.Addr]*leg
 
 	at     time.Time // bytes were last counted
@@ -111,6 +114,7 @@ func (m *mover) move(r *record, subflows []mptcp.Subflow, wans []uplink.WAN, use
 		planned++
 		s, there := live[a]
 		switch {
+		case !there && !r.join.IsValid():
 		case !there:
 			m.create(r, wans[i], a, u)
 			unrest = true
@@ -237,7 +241,7 @@ func (m *mover) create(r *record, w uplink.WAN, a netip.Addr, u use) {
 	}
 	// ENOTCONN: the peer has yet to confirm MPTCP. What else fails now may
 	// work later.
-	l.asked = m.pm.CreateSubflow(r.token, e, r.remote) == nil
+	l.asked = m.pm.CreateSubflow(r.token, e, r.join) == nil
 }
 
 // isUp tells whether an address belongs to a line that is up.

@@ -35,6 +35,9 @@ type Steerer struct {
 
 	announce bool
 	used     uint8
+
+	announced announced
+	listening bool // to announcements
 }
 
 const (
@@ -61,11 +64,12 @@ func (s *Steerer) Run(ctx context.Context) error {
 	s.records = make(map[uint64]*record)
 	s.loads = make(map[string]*load)
 	s.ids = make(map[netip.Addr]uint8)
+	s.announced.last = make(map[uint32]netip.AddrPort)
 	s.announce = CreateForgetsDevice()
 	timer := time.NewTimer(time.Hour)
 	defer timer.Stop()
 	for {
-		wait := s.step(time.Now())
+		wait := s.step(ctx, time.Now())
 		s.wait = wait
 		var added <-chan struct{}
 		if wait == 0 || wait > busyTick { // else the next look is near
@@ -92,7 +96,7 @@ func (s *Steerer) More() int { return int(s.more.Load()) }
 
 // step looks at all flows and says when to do so again; 0: not before
 // something happens.
-func (s *Steerer) step(now time.Time) time.Duration {
+func (s *Steerer) step(ctx context.Context, now time.Time) time.Duration {
 	open := s.Flows.List()
 	wans := s.Lines.WANs()
 	moved := !uplink.SameWays(wans, s.wans)
@@ -127,6 +131,10 @@ func (s *Steerer) step(now time.Time) time.Duration {
 		if r == nil {
 			r = &record{flow: f}
 			s.records[f.ID] = r
+			if f.OnPath && !s.listening { // it takes a round trip to come
+				s.listening = true
+				s.PM.Announced(ctx, s.announced.book)
+			}
 		}
 		moves := r.follow(now)
 		if moves {
@@ -161,6 +169,9 @@ func (s *Steerer) step(now time.Time) time.Duration {
 		}
 		if !r.remote.IsValid() {
 			r.remote = looks[i][0].Remote
+		}
+		if r.join = r.remote; r.flow.OnPath {
+			r.join = s.announced.of(r.token)
 		}
 		if r.unrest = m.move(r, looks[i], wans, plan(r.flow.Steering, wans, r.remote.Addr(), r.flow.Line, more)); r.unrest {
 			wait = min(wait, quickTick)

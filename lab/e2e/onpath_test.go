@@ -224,6 +224,41 @@ func TestOnPathLineLost(t *testing.T) {
 	}
 }
 
+// TestOnPathFailover uses the second line only when the first one is gone, for a
+// flow that was taken over.
+func TestOnPathFailover(t *testing.T) {
+	t.Parallel()
+	o := onPath("")
+	o.CPE = "\toption mode 'failover'\n"
+	h := build(t, o)
+	ctx := within(t, time.Minute)
+	c, err := h.DialFrom(ctx, "", house.Server4, house.HTTPPort)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	if _, err := io.WriteString(c, "GET /for/2m HTTP/1.1\r\nHost: lab\r\n\r\n"); err != nil {
+		t.Fatal(err)
+	}
+	go func() { _, _ = io.Copy(io.Discard, c) }()
+	eventually(t, 10*time.Second, "the first line carries", func() bool { return carries(t, h, "dsl") })
+	time.Sleep(time.Second) // a second line would have been taken by now
+	if n, bytes := askFlows(t, h).on("lte"); bytes > 0 {
+		t.Errorf("LTE has %d flows and carried %d bytes while DSL works", n, bytes)
+	}
+	if err := h.Link("dsl").SetDown(true); err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, 10*time.Second, "the flow goes on over the other", func() bool { return carries(t, h, "lte") })
+	if err := h.Link("dsl").SetDown(false); err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, 10*time.Second, "it is on the first again", func() bool { return carries(t, h, "dsl") })
+	if got := concentratorStatus(t, h).OnPath; got != 1 {
+		t.Errorf("%d taken over, want 1", got)
+	}
+}
+
 // TestOnPathGone stops and kills the concentrator: routing goes on, connections
 // are end to end, and when it is back they are taken over again.
 func TestOnPathGone(t *testing.T) {
