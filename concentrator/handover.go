@@ -152,12 +152,9 @@ func (d *concentrator) yield(next *successor, release func()) error {
 	defer stop()
 	// A request that was read now must not be unknown to the next process, or it
 	// could be served twice. Who has not said anything yet, can say it there.
-	d.settle(settleTime)
-	d.server.pending.reset()
-	if err := d.usage.Save(); err != nil {
-		d.log.Error("this month's volumes are not saved", "err", err)
-	}
-	d.closeState()
+	d.server.pending.settle(settleTime)
+	_ = os.RemoveAll(passedOn(cfg)) // of one that failed
+	d.closeState(passedOn(cfg))
 	// From now on we are one of the earlier ones (earlier.go).
 	earlier := &control.Server{Path: earlierSocket(cfg.Control, os.Getpid()), Handlers: map[string]control.Handler{
 		"status":         func([]string) (any, error) { return d.status(), nil },
@@ -202,16 +199,6 @@ func (d *concentrator) yield(next *successor, release func()) error {
 		daemon.Task{Name: "volumes", Run: d.passVolumesOn},
 		daemon.Task{Name: "control", Run: earlier.Run},
 	)
-}
-
-// settle waits until no request is being read or connected, at most for limit.
-func (d *concentrator) settle(limit time.Duration) {
-	done := make(chan struct{})
-	go func() { d.server.setups.Wait(); close(done) }()
-	select {
-	case <-done:
-	case <-time.After(limit):
-	}
 }
 
 // contact is one end of the socket between the two processes. Words are lines; an
@@ -260,8 +247,12 @@ func (p *contact) await(word string, limit time.Duration) error {
 	return nil
 }
 
-// reset ends all connections whose request has not been read.
-func (p *pendingConns) reset() {
+// settle waits until every request that has come is read, at most for limit,
+// and ends the connections on which none has.
+func (p *pendingConns) settle(limit time.Duration) {
+	for deadline := time.Now().Add(limit); p.count() > 0 && time.Now().Before(deadline); {
+		time.Sleep(5 * time.Millisecond)
+	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	for p.oldest != nil {

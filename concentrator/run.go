@@ -139,7 +139,7 @@ func serve(o options, before *predecessor, hangups chan os.Signal, stderr io.Wri
 				d.log.Info("draining", "connections", d.server.engine.Active(), "timeout", timeout)
 				drain, stop := context.WithTimeoutCause(context.Background(), timeout, errors.New("drain timeout"))
 				defer stop()
-				defer d.closeState()
+				defer d.closeState(d.server.settings.Load().config.State)
 				d.drainConnections(drain)
 			}
 			return nil

@@ -24,14 +24,18 @@ import (
 
 // What is in the state folder.
 func clientsFolder(cfg *config.Config) string { return filepath.Join(cfg.State, "clients") }
-func noncesFile(cfg *config.Config) string    { return filepath.Join(cfg.State, "nonces") }
+func noncesFile(folder string) string         { return filepath.Join(folder, "nonces") }
 
 // openState takes over what an earlier run left in the state folder. Only a
 // folder that cannot be written is an error; what is missing or broken in it
 // costs what it held, and is said.
 func (d *concentrator) openState(cfg *config.Config) error {
-	s := d.server
-	if err := s.verifier.Restore(noncesFile(cfg)); errors.Is(err, fs.ErrNotExist) {
+	s, folder := d.server, cfg.State
+	if !d.alone.Load() {
+		folder = passedOn(cfg)
+		defer os.RemoveAll(folder)
+	}
+	if err := s.verifier.Restore(noncesFile(folder)); errors.Is(err, fs.ErrNotExist) {
 		d.log.Info("no list of used credentials was left by an earlier run: clients are asked for new ones", "cost", "one round trip for each client, once")
 	} else if err != nil {
 		d.log.Warn("the list of used credentials cannot be taken over: clients are asked for new ones", "err", err)
@@ -40,7 +44,7 @@ func (d *concentrator) openState(cfg *config.Config) error {
 	if err := d.usage.Load(); err != nil {
 		d.log.Error("this month's volumes are lost and start at 0", "err", err)
 	}
-	if err := s.ports.Restore(cfg.State, !d.alone.Load()); err != nil {
+	if err := s.ports.Restore(folder, !d.alone.Load()); err != nil {
 		d.log.Warn("which ports were whose is not known any more: one may be another client's sooner than after 120 s", "err", err)
 	}
 	d.store.Log = d.log
@@ -119,14 +123,21 @@ func (d *concentrator) reloadStore() error {
 
 var errCut = errors.New("client was disabled or removed")
 
+// passedOn is where a process that hands over leaves what the next one needs at
+// once: beside the control socket, which is in memory. Connections wait
+// meanwhile, and a disk can be slow.
+func passedOn(cfg *config.Config) string { return cfg.Control + ".passed-on" }
+
 // closeState leaves for the next run what it needs. From its begin on nothing
 // is accepted any more.
-func (d *concentrator) closeState() {
-	cfg := d.server.settings.Load().config
-	if err := d.server.ports.Save(cfg.State); err != nil {
+func (d *concentrator) closeState(folder string) {
+	if err := durable.Make(folder); err != nil {
+		d.log.Error("state folder", "err", err)
+	}
+	if err := d.server.ports.Save(folder); err != nil {
 		d.log.Error("which ports were whose is not saved", "err", err)
 	}
-	if err := d.server.verifier.Save(noncesFile(cfg)); err != nil {
+	if err := d.server.verifier.Save(noncesFile(folder)); err != nil {
 		d.log.Error("the list of used credentials is not saved: clients are asked for new ones after the restart", "err", err)
 	}
 }

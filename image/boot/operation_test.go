@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"net/http"
 	"os"
 	"path/filepath"
 	"strings"
@@ -36,7 +37,9 @@ func TestOperation(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	told := append(networks(), smbios("tandem.ssh-keys", string(public)))
+	// As on EC2: the firmware says so, and the key comes from the metadata service.
+	metadataService(t, h, string(public))
+	told := append(networks(), given{"-smbios", "type=1,manufacturer=Amazon EC2"})
 	ssh := func(t *testing.T, stdin io.Reader, words string) string {
 		t.Helper()
 		c := h.server.cmd("ssh", "-i", key, "-o", "StrictHostKeyChecking=no", "-o", "UserKnownHostsFile=/dev/null", "-o", "LogLevel=ERROR", "root@10.0.0.2", words)
@@ -52,6 +55,30 @@ func TestOperation(t *testing.T) {
 	v.healthy(t)
 	h.pair(t, line, "max_flows", "8000")
 	h.through(t)
+
+	t.Run("host that pauses", func(t *testing.T) {
+		kept := h.open(t, 20)
+		process := func() string {
+			return strings.TrimSpace(ssh(t, nil, "systemctl show -p MainPID --value tandem-concentrator.service"))
+		}
+		before := process()
+		v.pause(t, 45*time.Second)
+		cut := 0
+		for _, c := range kept {
+			if exchange(c, time.Minute) != nil {
+				cut++
+			}
+			c.Close()
+		}
+		if after := process(); after != before {
+			t.Errorf("after a pause of 45 s the daemon was process %s, before %s:\n%s", after, before,
+				ssh(t, nil, "journalctl --no-pager --unit=tandem-concentrator.service --lines=30 | cut -c1-200"))
+		}
+		t.Logf("%d of %d connections did not outlive 45 s without the machine", cut, len(kept))
+		if cut > 0 {
+			t.Errorf("%d of %d connections were lost", cut, len(kept))
+		}
+	})
 
 	t.Run("many connections", func(t *testing.T) {
 		defer func() {
@@ -148,11 +175,43 @@ func TestOperation(t *testing.T) {
 			t.Errorf("%d of %d attempts to connect failed", failures, attempts)
 		}
 		cut := 0
+		var s struct {
+			PID     int `json:"pid"`
+			Earlier []struct {
+				PID  int `json:"pid"`
+				Open int `json:"open"`
+			} `json:"earlier"`
+		}
+		if err := json.Unmarshal([]byte(ssh(t, nil, "tandem-concentrator status --json")), &s); err != nil {
+			t.Fatal(err)
+		}
+		if fmt.Sprint(s.PID) != after || len(s.Earlier) != 1 || fmt.Sprint(s.Earlier[0].PID) != before || s.Earlier[0].Open < len(kept) {
+			t.Errorf("status: %+v; want process %s to serve, and %s to have %d connections", s, after, before, len(kept))
+		}
 		for _, c := range kept {
-			if exchange(c, 10*time.Second) != nil {
+			if exchange(c, time.Minute) != nil {
 				cut++
 			}
 			c.Close()
+		}
+		if cut > 0 {
+			t.Errorf("%d of %d connections from before were cut", cut, len(kept))
+		}
+		h.eventually(t, "the old process ends with its last connection", 5*time.Minute, func() bool {
+			text := ssh(t, nil, "tandem-concentrator status")
+			for _, line := range strings.Split(text, "\n") {
+				if strings.Contains(line, "has handed over") {
+					t.Log(line)
+					return false
+				}
+			}
+			return true
+		})
+		state := ssh(t, nil, "systemctl show tandem-concentrator.service")
+		for _, want := range []string{"MainPID=" + after, "NRestarts=0", "ActiveState=active", "SubState=running"} {
+			if !strings.Contains(state, "\n"+want+"\n") {
+				t.Errorf("systemd does not say %s of the service:\n%s", want, state)
+			}
 		}
 		t.Logf("dpkg took %.1f s; %d attempts to connect meanwhile, %d failed, %d went direct, the slowest took %.2f s; %d of %d older connections were cut",
 			took.Seconds(), attempts, failures, now.Flows.Direct-status.Flows.Direct, slowest.Seconds(), cut, len(kept))
@@ -288,4 +347,21 @@ func (h *house) open(t *testing.T, n int) []net.Conn {
 		}
 	})
 	return all
+}
+
+// metadataService is EC2's, version 2, behind the VM: it gives an SSH key.
+func metadataService(t *testing.T, h *house, key string) {
+	t.Helper()
+	h.server.ip(t, "addr add 169.254.169.254/32 dev lo")
+	l := h.listen(t, "169.254.169.254:80")
+	mux := http.NewServeMux()
+	mux.HandleFunc("PUT /latest/api/token", func(w http.ResponseWriter, r *http.Request) { fmt.Fprint(w, "secret") })
+	mux.HandleFunc("GET /latest/meta-data/public-keys/0/openssh-key", func(w http.ResponseWriter, r *http.Request) {
+		if r.Header.Get("X-Aws-Ec2-Metadata-Token") != "secret" {
+			w.WriteHeader(http.StatusUnauthorized)
+			return
+		}
+		fmt.Fprint(w, key)
+	})
+	go http.Serve(l, mux)
 }

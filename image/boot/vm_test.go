@@ -11,6 +11,7 @@ import (
 	"regexp"
 	"strings"
 	"sync"
+	"syscall"
 	"testing"
 	"time"
 )
@@ -67,7 +68,7 @@ func (v *vm) machine() (program string, args []string) {
 			"-drive", "if=pflash,format=raw,unit=1,file=" + v.vars}
 	}
 	if *arch == "arm64" {
-		return "qemu-system-aarch64", append(args, "-machine", "virt", "-cpu", "max,pauth-impdef=on")
+		return "qemu-system-aarch64", append(args, "-machine", "virt", "-cpu", "cortex-a72")
 	}
 	return "qemu-system-x86_64", append(args, "-machine", "q35", "-cpu", "max")
 }
@@ -142,6 +143,17 @@ func (v *vm) kill() {
 	}
 	_ = v.cmd.Process.Kill()
 	<-v.ended
+}
+
+// pause stops the machine for a while, as a host does that saves or moves it:
+// its clock stands still too.
+func (v *vm) pause(t *testing.T, d time.Duration) {
+	t.Helper()
+	if err := v.cmd.Process.Signal(syscall.SIGSTOP); err != nil {
+		t.Fatal(err)
+	}
+	defer v.cmd.Process.Signal(syscall.SIGCONT)
+	time.Sleep(d)
 }
 
 // shutdown presses the power button and waits until the machine is off.
