@@ -27,6 +27,7 @@ type line struct {
 
 	asking bool
 	asked  time.Time
+	lost   bool // the question found no answer, nor did the others'
 
 	mu  sync.Mutex
 	rtt time.Duration // of probes, smoothed; 0 while unknown
@@ -56,6 +57,8 @@ const (
 	oddProbe         = time.Second     // as long as they are not settled
 	idleProbeMetered = time.Hour
 
+	lostProbe = time.Second
+
 	// A dead line is asked often at first: its return is worth more than the
 	// packets, none of which arrive.
 	deadProbe     = 500 * time.Millisecond
@@ -71,7 +74,7 @@ func (l *line) see(now time.Time, wan uplink.WAN, c uplink.Counters) {
 	l.wan = wan
 	if wan.Present != l.present || wan.Up != l.up {
 		l.present, l.up = wan.Present, wan.Up
-		l.pace, l.silent, l.asked = 0, 0, now
+		l.pace, l.silent, l.asked, l.lost = 0, 0, now, false
 		l.moving = now
 	}
 	dt := now.Sub(l.at)
@@ -90,7 +93,7 @@ func (l *line) see(now time.Time, wan uplink.WAN, c uplink.Counters) {
 		}
 		return
 	}
-	l.silent, l.moving, l.sent, l.alone = 0, now, c.UpPackets, 0
+	l.silent, l.moving, l.sent, l.alone, l.lost = 0, now, c.UpPackets, 0, false
 	l.pace += (float64(came)/dt.Seconds() - l.pace) * min(1, dt.Seconds()/0.3)
 }
 
@@ -115,7 +118,16 @@ func (l *line) due(now, others time.Time, compared bool) bool {
 		return l.pays()
 	}
 	every := l.idleEvery(compared)
+	if l.lost {
+		every = l.lostEvery(now)
+	}
 	return l.silent >= every && now.Sub(l.asked) >= every && l.pays()
+}
+
+// lostEvery is how often a line is asked after no line has answered. When another
+// one answers again, this one is known to be dead.
+func (l *line) lostEvery(now time.Time) time.Duration {
+	return min(max(lostProbe, now.Sub(l.moving)/8), idleProbe)
 }
 
 // deadEvery is how often a dead line is asked.

@@ -51,6 +51,11 @@ func TestDue(t *testing.T) {
 	step("silence, while others go on", 0, 300*time.Millisecond, 1, 1)
 	step("it lasts", 0, 50*time.Second, 0, 0)
 	step("idle for minutes", 0, 5*time.Minute, 4, 6)
+	l.lost = true
+	step("no line has answered", 0, 10*time.Second, 1, 2) // it is idle for minutes already
+	l.moving = now
+	step("… a moment ago", 0, 10*time.Second, 7, 10)
+	l.lost = false
 	step("single packets now and then are no stream", 1, 50*time.Millisecond, 0, 0)
 	step("nor is their end news", 0, 10*time.Second, 0, 0)
 

@@ -163,18 +163,18 @@ func (w *Watch) ask(ctx context.Context, l *line, wan uplink.WAN) {
 	w.wg.Add(1)
 	go func() {
 		defer w.wg.Done()
-		w.judge(ctx, l, wan, targets)
+		lost := w.judge(ctx, l, wan, targets)
 		w.mu.Lock()
-		l.asking, l.asked = false, time.Now()
+		l.asking, l.asked, l.lost = false, time.Now(), lost
 		w.mu.Unlock()
 	}()
 }
 
-// judge asks and books the verdict.
-func (w *Watch) judge(ctx context.Context, l *line, wan uplink.WAN, targets []netip.AddrPort) {
+// judge asks and books the verdict. It returns whether no line answers.
+func (w *Watch) judge(ctx context.Context, l *line, wan uplink.WAN, targets []netip.AddrPort) (lost bool) {
 	target, ok := reachable(wan, targets)
 	if !ok {
-		return
+		return false
 	}
 	if wan.Up {
 		// Twice, since a packet may get lost; the second time before the first is
@@ -190,7 +190,7 @@ func (w *Watch) judge(ctx context.Context, l *line, wan uplink.WAN, targets []ne
 		select {
 		case ok := <-first:
 			if ok {
-				return
+				return false
 			}
 			first <- ok
 		case <-time.After(patience / 2):
@@ -200,17 +200,19 @@ func (w *Watch) judge(ctx context.Context, l *line, wan uplink.WAN, targets []ne
 		second := ask()
 		if one, two := <-first, <-second; one || two || ctx.Err() != nil {
 			<-others
-			return
+			return false
 		}
 		w.Budget.Owe(wan, probeBytes) // the second one
-		if <-others {
-			w.Lines.Declare(wan.Name, "no answer from the concentrator over this line, but over another")
+		if !<-others {
+			return true
 		}
-		return
+		w.Lines.Declare(wan.Name, "no answer from the concentrator over this line, but over another")
+		return false
 	}
 	if w.answers(ctx, l, wan, target, time.Second) {
 		w.Lines.Declare(wan.Name, "")
 	}
+	return false
 }
 
 // othersAnswer tells whether packets come back from any other line.
