@@ -57,6 +57,10 @@ const (
 	drainQuiet = 150 * time.Millisecond // and two round trips
 	drainMost  = 1500 * time.Millisecond
 
+	// lives is how old a subflow gets that the peer does not refuse: that comes
+	// with the third packet, when it counts as established here.
+	lives = time.Second
+
 	retryFirst = 500 * time.Millisecond
 	retryMost  = 30 * time.Second
 )
@@ -123,8 +127,9 @@ func (m *mover) move(r *record, subflows []mptcp.Subflow, wans []uplink.WAN, use
 		default:
 			m.report(r.legOf(a), wans[i], true)
 			m.tell(r, s, u == backup)
-			unrest = m.wake(r, s) || unrest
-			if u == carry {
+			young := m.wake(r, s) // and may be refused yet
+			unrest = unrest || young
+			if u == carry && !young {
 				carries++
 			}
 		}
@@ -191,7 +196,6 @@ func (m *mover) tell(r *record, s mptcp.Subflow, asBackup bool) {
 		l.drain = time.Time{}
 	}
 	if l.wasBackup == asBackup && (l.told || !asBackup) {
-		l.pause = 0
 		return
 	}
 	if m.pm.SetSubflowBackup(r.token, s.Local, s.Remote, asBackup) == nil {
@@ -207,11 +211,14 @@ func (m *mover) tell(r *record, s mptcp.Subflow, asBackup bool) {
 // there, a round trip after the second. wake tells whether it is still to come.
 func (m *mover) wake(r *record, s mptcp.Subflow) bool {
 	l := r.legOf(s.Local.Addr())
-	if !l.made {
-		return false
-	}
 	if l.here.IsZero() {
 		l.here = m.now
+	}
+	if m.now.Sub(l.here) >= lives {
+		l.pause = 0
+	}
+	if !l.made {
+		return false
 	}
 	if m.now.Sub(l.here) < s.RTT+s.RTTVar/2 {
 		return true
