@@ -1,0 +1,70 @@
+package e2e
+
+import (
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/tandem-mptcp/tandem/lab/house"
+)
+
+// A firewall as fw4 makes it, whose zone for the LAN rejects what is for the
+// router itself (a guest network has that). With the rule that the package puts
+// in front of it (chain-pre/input) connections are relayed; rules and chains of
+// the user's own beside it change nothing.
+func TestFirewallRejectsInput(t *testing.T) {
+	t.Parallel()
+	h := build(t, sixty())
+	ctx := within(t, time.Minute)
+	rule := strings.TrimSpace(read(t, filepath.Join("..", "..", "openwrt", "tandem", "files", "tandem.nft")))
+	rules := filepath.Join(t.TempDir(), "fw4.nft")
+	text := `table inet fw4 {
+	chain input {
+		type filter hook input priority filter; policy drop;
+		iifname "lo" accept
+		meta l4proto { icmp, ipv6-icmp } accept
+		` + rule + `
+		ct state vmap { established : accept, related : accept }
+		iifname "lan" jump reject_from_lan
+		iifname { "dsl", "lte" } drop
+	}
+	chain reject_from_lan {
+		meta l4proto tcp reject with tcp reset
+		reject
+	}
+	chain forward {
+		type filter hook forward priority filter; policy drop;
+		iifname "lan" accept
+		ct state established,related accept
+	}
+	chain user_prerouting {
+		type filter hook prerouting priority dstnat; policy accept;
+		iifname "lan" tcp dport 8080 counter accept
+	}
+}
+`
+	if err := os.WriteFile(rules, []byte(text), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	run(t, ctx, h.Host("cpe"), "nft", "-f", rules)
+	if !strings.Contains(text, "0x10000000 accept") {
+		t.Fatalf("the package's rule accepts nothing: %s", rule)
+	}
+	for _, addr := range []string{house.Server4, house.Server6} {
+		if err := h.Download(ctx, "", addr, 4<<20); err != nil {
+			t.Errorf("download from %s: %v", addr, err)
+		}
+		if err := h.Upload(ctx, "", addr, 1<<20); err != nil {
+			t.Errorf("upload to %s: %v", addr, err)
+		}
+	}
+	if f := status(t, h).Flows; f.Relayed != 4 || f.Direct != 0 {
+		t.Errorf("flows %+v, want 4 relayed", f)
+	}
+	// Whom the router bypasses is forwarded as ever.
+	if err := h.Download(ctx, house.Direct4, house.Server4, 1<<20); err != nil {
+		t.Errorf("download past the daemon: %v", err)
+	}
+}
