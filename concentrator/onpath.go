@@ -119,11 +119,7 @@ func (d *concentrator) openOnPath(cfg *config.Config) (*onPath, error) {
 		if !slices.ContainsFunc(o.Sources, func(p netip.Prefix) bool { return p.Addr().Is4() == any.Is4() }) {
 			continue
 		}
-		l, err := lc.Listen(netip.AddrPortFrom(any, o.Port))
-		var a *mptcp.Acceptor
-		if err == nil {
-			a, err = mptcp.NewAcceptor(l)
-		}
+		a, err := lc.Accept(netip.AddrPortFrom(any, o.Port))
 		if err != nil {
 			on.closeListeners()
 			return nil, err

@@ -18,6 +18,7 @@ import (
 	"github.com/tandem-mptcp/tandem/shared/control"
 	"github.com/tandem-mptcp/tandem/shared/credential"
 	"github.com/tandem-mptcp/tandem/shared/logline"
+	"github.com/tandem-mptcp/tandem/shared/relay"
 )
 
 // checkReport is what check prints at the end.
@@ -64,6 +65,7 @@ func checkLines(o options, stdout io.Writer) error {
 		return err
 	}
 	far := upstream.NewConverter(logline.New(io.Discard), c, signer, ruleset.MarkOwn, cfg.ConnectTimeout, func() []uplink.WAN { return wans })
+	far.Engine = relay.NewEngine()
 	report := checkReport{Concentrator: c.Name}
 	bad := false
 	for i, w := range wans {

@@ -95,7 +95,7 @@ func run(o options, stderr io.Writer) error {
 	log.Info("started", "version", version, "concentrators", len(cfg.Concentrators), "lines", len(cfg.WANs))
 	err = daemon.Serve(ctx,
 		daemon.Task{Name: "lines", Run: lines.Run},
-		daemon.Task{Name: "health", Run: (&health.Watch{Log: log, Lines: lines, Targets: p.targets, Mark: ruleset.MarkOwn, Budget: p.budget, Started: p.engine.Started, Compares: p.compares}).Run},
+		daemon.Task{Name: "health", Run: (&health.Watch{Log: log, Lines: lines, Targets: p.targets, Mark: ruleset.MarkOwn, Engine: p.engine, Budget: p.budget, Started: p.engine.Started, Compares: p.compares}).Run},
 		daemon.Task{Name: "quotas", Run: p.quotas.Run},
 		daemon.Task{Name: "orphans", Run: p.endOrphans},
 		daemon.Task{Name: "steering", Run: func(ctx context.Context) error { return manager.run(ctx, p.steerer) }},

@@ -20,13 +20,13 @@ func (w *Watch) answers(ctx context.Context, l *line, wan uplink.WAN, target net
 	source, _ := wan.Source(target.Addr())
 	d := mptcp.Dialer{Plain: true, Device: wan.Device, Source: source, Mark: w.Mark}
 	begin := time.Now()
-	conn, err := d.Dial(ctx, target, nil)
+	conn, err := w.Engine.Dial(ctx, &d, target, nil)
 	if err != nil {
 		return errors.Is(err, unix.ECONNREFUSED)
 	}
 	took := time.Since(begin)
 	l.answered(took)
 	w.Lines.Delay(wan.Name, took)
-	_ = mptcp.Reset(conn)
+	_ = conn.Reset()
 	return true
 }

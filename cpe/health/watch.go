@@ -20,6 +20,7 @@ import (
 
 	"github.com/tandem-mptcp/tandem/cpe/uplink"
 	"github.com/tandem-mptcp/tandem/shared/logline"
+	"github.com/tandem-mptcp/tandem/shared/relay"
 )
 
 // Watch is the watch over all lines.
@@ -29,6 +30,7 @@ type Watch struct {
 	// Targets returns the concentrators' addresses, the preferred one first.
 	Targets func() []netip.AddrPort
 	Mark    uint32
+	Engine  *relay.Engine // waits for handshakes
 	// Started returns a channel that is closed as soon as flows are carried.
 	Started func() <-chan struct{}
 	// Budget bounds what metered lines pay; nil: nothing does.

@@ -30,13 +30,9 @@ func Listen(port uint16, mark uint32) ([]*mptcp.Acceptor, error) {
 	cfg := mptcp.ListenConfig{Transparent: true, Mark: mark, Backlog: backlog, V6Only: true, KeepAlive: KeepAlive}
 	var listeners []*mptcp.Acceptor
 	for _, any := range []netip.Addr{netip.IPv4Unspecified(), netip.IPv6Unspecified()} {
-		l, err := cfg.Listen(netip.AddrPortFrom(any, port))
+		l, err := cfg.Accept(netip.AddrPortFrom(any, port))
 		if any.Is6() && (errors.Is(err, unix.EAFNOSUPPORT) || errors.Is(err, unix.EADDRNOTAVAIL)) {
 			continue
-		}
-		var a *mptcp.Acceptor
-		if err == nil {
-			a, err = mptcp.NewAcceptor(l)
 		}
 		if err != nil {
 			for _, l := range listeners {
@@ -44,7 +40,7 @@ func Listen(port uint16, mark uint32) ([]*mptcp.Acceptor, error) {
 			}
 			return nil, fmt.Errorf("listen for LAN connections on port %d: %w", port, err)
 		}
-		listeners = append(listeners, a)
+		listeners = append(listeners, l)
 	}
 	return listeners, nil
 }

@@ -46,7 +46,7 @@ type Converter struct {
 	Wanted  []reverse.Ports
 	// Suspect, if set, is told of a line that did not answer where another did.
 	Suspect func(line string)
-	// Engine has the connections for flows. Call of what opens one needs it.
+	// Engine has the connections; set it before any is made.
 	Engine *relay.Engine
 	// Delay, if set, is told the round trips of handshakes.
 	Delay func(line string, rtt time.Duration)

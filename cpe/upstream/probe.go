@@ -7,7 +7,6 @@ import (
 
 	"github.com/tandem-mptcp/tandem/cpe/config"
 	"github.com/tandem-mptcp/tandem/cpe/handshake"
-	"github.com/tandem-mptcp/tandem/shared/mptcp"
 )
 
 // probe is one running check of a converter.
@@ -104,12 +103,12 @@ func (c *Converter) ask() (*Attempt, error) {
 }
 
 func (c *Converter) askOver(ctx context.Context, attempt *Attempt) error {
-	conn, err := attempt.dialer.Dial(ctx, attempt.to, nil)
+	conn, err := c.Engine.Dial(ctx, &attempt.dialer, attempt.to, nil)
 	if err != nil {
 		return fmt.Errorf("%s over %s: %w", attempt.to, attempt.Line.Name, err)
 	}
 	if c.OnPath { // the handshake is all there is
-		return mptcp.Reset(conn)
+		return conn.Reset()
 	}
 	defer conn.Close()
 	deadline, _ := ctx.Deadline()

@@ -36,11 +36,11 @@ func (c *Converter) Reach(ctx context.Context, line uplink.WAN) (t Trial, err er
 	defer cancel()
 	a.dialer.Plain = true
 	begin := time.Now()
-	conn, err := a.dialer.Dial(ctx, a.to, nil)
+	conn, err := c.Engine.Dial(ctx, &a.dialer, a.to, nil)
 	if err != nil {
 		return t, err
 	}
-	defer mptcp.Reset(conn)
+	defer conn.Reset()
 	t.RoundTrip = time.Since(begin)
 	raw, err := conn.SyscallConn()
 	if err != nil {
@@ -81,7 +81,7 @@ func (c *Converter) try(ctx context.Context, line uplink.WAN, inSYN bool) (t Tri
 		request = nil
 	}
 	begin := time.Now()
-	conn, err := a.dialer.Dial(ctx, a.to, request)
+	conn, err := c.Engine.Dial(ctx, &a.dialer, a.to, request)
 	if err != nil {
 		return t, err
 	}
@@ -89,7 +89,7 @@ func (c *Converter) try(ctx context.Context, line uplink.WAN, inSYN bool) (t Tri
 	t.RoundTrip = time.Since(begin)
 	if c.OnPath { // the handshake is all there is
 		t.MPTCP, err = mptcp.IsMPTCP(conn)
-		return t, errors.Join(err, mptcp.Reset(conn))
+		return t, errors.Join(err, conn.Reset())
 	}
 	deadline, _ := ctx.Deadline()
 	_ = conn.SetDeadline(deadline)

@@ -2,6 +2,7 @@ package mptcp
 
 import (
 	"errors"
+	"io"
 	"net"
 	"net/netip"
 	"os"
@@ -16,10 +17,10 @@ import (
 // before anything is made of them: when most are an attack, that is most of the
 // cost.
 type Acceptor struct {
-	listener *net.TCPListener
-	file     *os.File // the same listener, for accepting by ourselves
-	raw      syscall.RawConn
-	closed   atomic.Bool
+	file   *os.File
+	raw    syscall.RawConn
+	of     io.Closer // what file is a duplicate of; may be nil
+	closed atomic.Bool
 }
 
 // NewAcceptor takes over l; on an error l is still the caller's.
@@ -28,22 +29,39 @@ func NewAcceptor(l *net.TCPListener) (*Acceptor, error) {
 	if err != nil {
 		return nil, err
 	}
+	a, err := acceptorOf(file)
+	if err != nil {
+		return nil, err
+	}
+	a.of = l
+	return a, nil
+}
+
+// acceptorOf takes over a socket that listens and does not block.
+func acceptorOf(file *os.File) (*Acceptor, error) {
 	raw, err := file.SyscallConn()
 	if err != nil {
 		file.Close()
 		return nil, err
 	}
-	return &Acceptor{listener: l, file: file, raw: raw}, nil
+	return &Acceptor{file: file, raw: raw}, nil
 }
 
 // Close closes the listener: Accept returns net.ErrClosed.
 func (a *Acceptor) Close() error {
 	a.closed.Store(true)
-	return errors.Join(a.file.Close(), a.listener.Close())
+	err := a.file.Close()
+	if a.of != nil {
+		err = errors.Join(err, a.of.Close())
+	}
+	return err
 }
 
 // Addr is where the listener listens.
-func (a *Acceptor) Addr() net.Addr { return a.listener.Addr() }
+func (a *Acceptor) Addr() netip.AddrPort {
+	local, _ := LocalAddr(a)
+	return local
+}
 
 // SyscallConn gives access to the listener.
 func (a *Acceptor) SyscallConn() (syscall.RawConn, error) { return a.raw, nil }
@@ -59,17 +77,14 @@ func (a *Acceptor) Accept(admit func(source netip.Addr) bool) (fd int, remote ne
 			return done
 		})
 		switch {
+		case fd >= 0: // also when the listener was closed this moment
+			return fd, remote, nil
 		case a.closed.Load():
-			if fd >= 0 {
-				turnAway(fd)
-			}
 			return -1, remote, net.ErrClosed
 		case rerr != nil:
 			return -1, remote, rerr
 		case err != nil:
 			return -1, remote, os.NewSyscallError("accept4", err)
-		case fd >= 0:
-			return fd, remote, nil
 		}
 	}
 }

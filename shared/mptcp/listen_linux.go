@@ -58,6 +58,32 @@ func (lc *ListenConfig) Listen(addr netip.AddrPort) (*net.TCPListener, error) {
 }
 
 func (lc *ListenConfig) listen(addr netip.AddrPort) (*net.TCPListener, error) {
+	file, err := lc.open(addr)
+	if err != nil {
+		return nil, err
+	}
+	defer file.Close() // net.FileListener duplicates it
+	l, err := net.FileListener(file)
+	if err != nil {
+		return nil, err
+	}
+	return l.(*net.TCPListener), nil
+}
+
+// Accept opens a listener whose connections come as bare descriptors.
+func (lc *ListenConfig) Accept(addr netip.AddrPort) (*Acceptor, error) {
+	file, err := lc.open(addr)
+	if err == nil {
+		var a *Acceptor
+		if a, err = acceptorOf(file); err == nil {
+			return a, nil
+		}
+	}
+	return nil, fmt.Errorf("listen on %q: %w", addr, err)
+}
+
+// open returns a listening socket.
+func (lc *ListenConfig) open(addr netip.AddrPort) (*os.File, error) {
 	sa, family, err := sockaddr(addr)
 	if err != nil {
 		return nil, err
@@ -70,32 +96,31 @@ func (lc *ListenConfig) listen(addr netip.AddrPort) (*net.TCPListener, error) {
 	if err != nil {
 		return nil, err
 	}
-	file := os.NewFile(uintptr(fd), "listener")
-	defer file.Close() // net.FileListener duplicates it
-	if err := setAll(fd, lc.options(family)); err != nil {
+	if err := lc.bind(fd, sa, family); err != nil {
+		unix.Close(fd)
 		return nil, err
+	}
+	return os.NewFile(uintptr(fd), "listener"), nil
+}
+
+func (lc *ListenConfig) bind(fd int, sa unix.Sockaddr, family int) error {
+	if err := setAll(fd, lc.options(family)); err != nil {
+		return err
 	}
 	if err := setReceiveBuffer(fd, lc.ReceiveBuffer); err != nil {
-		return nil, err
+		return err
 	}
 	if err := bindToDevice(fd, lc.Device); err != nil {
-		return nil, err
+		return err
 	}
 	if err := unix.Bind(fd, sa); err != nil {
-		return nil, os.NewSyscallError("bind", err)
+		return os.NewSyscallError("bind", err)
 	}
 	backlog := lc.Backlog
 	if backlog == 0 {
 		backlog = 4096
 	}
-	if err := unix.Listen(fd, backlog); err != nil {
-		return nil, os.NewSyscallError("listen", err)
-	}
-	l, err := net.FileListener(file)
-	if err != nil {
-		return nil, err
-	}
-	return l.(*net.TCPListener), nil
+	return os.NewSyscallError("listen", unix.Listen(fd, backlog))
 }
 
 func (lc *ListenConfig) options(family int) []setOption {
