@@ -35,5 +35,8 @@
 // woken at all: it looks by itself every millisecond (nap.go). Everything else
 // is served at once.
 //
+// Before a flow there are sockets (socket.go), for which goroutines wait (wait.go,
+// lobby.go) while they shake hands (dial.go) and agree on what is to be relayed.
+//
 // Read flow.go first, then pump.go (one direction), nap.go, loop.go.
 package relay
