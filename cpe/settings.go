@@ -28,6 +28,7 @@ type concentrator struct {
 	*upstream.Converter
 	from    config.Concentrator
 	key     credential.Key
+	signer  *credential.Signer // nil without a key
 	timeout time.Duration
 	mode    config.Mode
 	ready   readiness
@@ -86,15 +87,14 @@ func (p *proxy) newSettings(cfg *config.Config, keys map[credential.KeyID]creden
 			s.concentrators = append(s.concentrators, kept)
 			continue
 		}
-		s.concentrators = append(s.concentrators, p.newConcentrator(c, keys[c.Key], cfg, ready))
+		s.concentrators = append(s.concentrators, p.newConcentrator(c, keys[c.Key], old.signer(c, keys[c.Key]), cfg, ready))
 	}
 	return s
 }
 
-func (p *proxy) newConcentrator(c config.Concentrator, key credential.Key, cfg *config.Config, ready readiness) *concentrator {
+func (p *proxy) newConcentrator(c config.Concentrator, key credential.Key, signer *credential.Signer, cfg *config.Config, ready readiness) *concentrator {
 	ctx, cancel := context.WithCancel(context.Background())
-	var signer *credential.Signer
-	if !key.IsZero() {
+	if signer == nil && !key.IsZero() {
 		signer = &credential.Signer{Identity: credential.NewIdentity(c.Key, key), Now: now()}
 	}
 	converter := upstream.NewConverter(p.log, c, signer, ruleset.MarkOwn, cfg.ConnectTimeout, p.lines.WANs)
@@ -109,7 +109,7 @@ func (p *proxy) newConcentrator(c config.Concentrator, key credential.Key, cfg *
 	}
 	var wg sync.WaitGroup
 	one := &concentrator{
-		Converter: converter, from: c, key: key, timeout: cfg.ConnectTimeout, mode: cfg.Mode, ready: ready, inward: cfg.Redirects,
+		Converter: converter, from: c, key: key, signer: signer, timeout: cfg.ConnectTimeout, mode: cfg.Mode, ready: ready, inward: cfg.Redirects,
 		begin: sync.OnceFunc(func() {
 			wg.Add(1)
 			go func() { defer wg.Done(); converter.Run(ctx) }()
@@ -153,6 +153,21 @@ func (s *settings) find(c config.Concentrator, key credential.Key, cfg *config.C
 		if have.from.Equal(c) && have.key.Equal(key) && have.timeout == cfg.ConnectTimeout &&
 			have.mode == cfg.Mode && have.ready == ready && slices.Equal(have.inward, cfg.Redirects) {
 			return have
+		}
+	}
+	return nil
+}
+
+// signer returns the one that signed for this concentrator so far, which knows
+// its clock; nil if none did.
+func (s *settings) signer(c config.Concentrator, key credential.Key) *credential.Signer {
+	if s == nil {
+		return nil
+	}
+	for _, have := range s.concentrators {
+		if have.from.Name == c.Name && slices.Equal(have.from.Addresses, c.Addresses) && have.from.Port == c.Port &&
+			have.from.Key == c.Key && have.key.Equal(key) {
+			return have.signer
 		}
 	}
 	return nil

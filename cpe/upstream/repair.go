@@ -202,6 +202,12 @@ func (c *Converter) repair(ctx context.Context, a *Attempt, buf []byte, g *gate)
 		stop := context.AfterFunc(ctx, func() { _ = conn.SetReadDeadline(time.Unix(1, 0)) })
 		got := c.repairOn(ctx, conn, a, again, buf)
 		stop()
+		if got.err == nil && a.silent && got.answer.Kind == handshake.WrongTime {
+			// The first copy hears the same, unless it has been taken: its own
+			// connection tells, if only late.
+			_ = conn.Reset()
+			return answered{err: handshake.ErrWrongTime, loose: loose}
+		}
 		if got.err == nil {
 			// A concentrator that was started anew tells of this copy, and not of
 			// one that its former run may have had.
