@@ -47,12 +47,6 @@ func (s *server) hand(ctx context.Context, x *exchange, cpe, server *relay.Socke
 	return s.confirm(ctx, x, cpe, server, answer)
 }
 
-// errFellBack is a connection with data in its SYN that became plain TCP after
-// the handshake. The two ends may differ over that: what one sends again as
-// MPTCP is new to the other (seen on Linux 6.18, when many SYNs come at once and
-// the third packet of a handshake is lost).
-var errFellBack = errors.New("became plain TCP after data in the SYN")
-
 // joined tells whether a connection goes over more than one line.
 func joined(cpe *relay.Socket) bool {
 	info, err := mptcp.Inspect(cpe)
@@ -65,15 +59,7 @@ func (s *server) deliver(ctx context.Context, x *exchange, cpe *relay.Socket, me
 	for {
 		until, cancel := context.WithCancel(ctx)
 		x.whenAgain(cancel)
-		inSYN, err := s.shaken(until, cpe)
-		if err == nil && inSYN && x != nil && mptcp.FellBack(cpe) {
-			// Its end without a word has the CPE send the request again.
-			_ = cpe.CloseWrite()
-			err = errFellBack
-		}
-		if err == nil {
-			err = say(cpe, message)
-		}
+		err := s.answer(until, cpe, message)
 		x.whenAgain(nil)
 		cancel()
 		patience := lostPatience

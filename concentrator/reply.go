@@ -9,27 +9,17 @@ import (
 	"github.com/tandem-mptcp/tandem/shared/relay"
 )
 
-// answer sends the converter's first bytes.
+// answer sends the converter's first bytes. Where the request came in the SYN,
+// they must not be written before the handshake is complete: the kernel would
+// keep them for ever (Linux 6.12 to 7.3, see mptcp.Established).
 func (s *server) answer(ctx context.Context, cpe *relay.Socket, message []byte) error {
-	if _, err := s.shaken(ctx, cpe); err != nil {
-		return err
+	if inSYN, err := mptcp.SynDataAcked(cpe); err == nil && inSYN {
+		ctx, cancel := context.WithTimeout(ctx, s.settings.Load().config.Limits.RequestTimeout)
+		defer cancel()
+		if err := mptcp.WaitEstablished(ctx, cpe); err != nil {
+			return err
+		}
 	}
-	return say(cpe, message)
-}
-
-// shaken waits for the handshake of a connection whose request came in the SYN,
-// and tells whether it is one. Nothing must be written before: the kernel would
-// keep it for ever (Linux 6.12 to 7.3, see mptcp.Established).
-func (s *server) shaken(ctx context.Context, cpe *relay.Socket) (inSYN bool, err error) {
-	if inSYN, err := mptcp.SynDataAcked(cpe); err != nil || !inSYN {
-		return false, nil
-	}
-	ctx, cancel := context.WithTimeout(ctx, s.settings.Load().config.Limits.RequestTimeout)
-	defer cancel()
-	return true, mptcp.WaitEstablished(ctx, cpe)
-}
-
-func say(cpe *relay.Socket, message []byte) error {
 	_ = cpe.SetWriteDeadline(time.Now().Add(5 * time.Second))
 	_, err := cpe.Write(message)
 	_ = cpe.SetWriteDeadline(time.Time{})

@@ -94,10 +94,19 @@ const receiveBuffer = 8 << 20
 // small packet each way every four minutes.
 var KeepAlive = net.KeepAliveConfig{Enable: true, Idle: 240 * time.Second, Interval: 30 * time.Second, Count: 4}
 
-// Open connects. In the SYN-data way request leaves with the SYN, else the
-// caller sends it on the connection it gets. A failure that tells of the
-// converter's health is booked.
+// oneSYN is the most that goes in a SYN, in bytes: what the least MTU of IPv6
+// (1,280) takes beside headers and options. With more behind it, a lost third
+// ACK would leave one end with MPTCP and the other without (docs/kernel-notes.md,
+// 2.5).
+const oneSYN = 1280 - 40 - 20 - 40
+
+// Open connects. In the SYN-data way request leaves with the SYN if that takes
+// it all, and SynData still says so; else the caller sends it on the connection
+// it gets. A failure that tells of the converter's health is booked.
 func (a *Attempt) Open(ctx context.Context, request []byte) (*relay.Socket, error) {
+	if len(request) > oneSYN {
+		a.SynData, a.dialer.SynData = false, false
+	}
 	timeout := max(a.converter.timeout, 3*a.converter.RoundTrip())
 	if a.Mode != config.Bond {
 		timeout += a.converter.raceAfter() // for the line that comes into the race later

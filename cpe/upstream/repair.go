@@ -127,11 +127,6 @@ var errFewer = errors.New("the concentrator wants fewer connections")
 // parked connection in the moment of our request.
 var errReversed = errors.New("the concentrator wanted the connection itself")
 
-// errFellBack is a connection with data in its SYN that became plain TCP after
-// the handshake. The concentrator may not know that, and what it then sends
-// again as MPTCP would come twice.
-var errFellBack = errors.New("became plain TCP after data in the SYN")
-
 // readOn reads the answer that has begun to arrive on the attempt's connection;
 // errLost if what arrives is its end.
 func (c *Converter) readOn(conn *relay.Socket, a *Attempt, buf []byte) (answered, error) {
@@ -146,10 +141,6 @@ func (c *Converter) readOn(conn *relay.Socket, a *Attempt, buf []byte) (answered
 				return answered{}, fmt.Errorf("%w: %w", errLost, errReversed)
 			}
 		}
-	}
-	if c.signer != nil && a.inSYN() && !a.second && mptcp.FellBack(conn) {
-		c.learnSynData(a.route(), false, false)
-		return answered{}, fmt.Errorf("%w: %w", errLost, errFellBack)
 	}
 	answer, rest, err := c.readAnswer(conn, buf, a.Nonce)
 	if err != nil {
@@ -323,7 +314,7 @@ func (c *Converter) hedge(ctx context.Context, original *relay.Socket, a *Attemp
 				}
 			}
 			_ = original.Reset()
-			if speaks && !errors.Is(err, errFellBack) { // what, nobody understands
+			if speaks { // what, nobody understands
 				leave()
 				return answered{err: ErrTaken}
 			}

@@ -100,13 +100,6 @@ func IsMPTCP(c syscall.Conn) (bool, error) {
 	return err == nil && !info.Fallback, err
 }
 
-// FellBack tells whether a connection became plain TCP after a handshake that
-// had made it MPTCP. One that was TCP from the beginning did not.
-func FellBack(c syscall.Conn) bool {
-	info, err := Inspect(c)
-	return err == nil && info.Fallback
-}
-
 // AllThere tells whether the peer has ended its direction, all of which is here,
 // and has acknowledged all of ours. Then the connection needs no subflow.
 func AllThere(c syscall.Conn) (there bool, err error) {
