@@ -44,14 +44,9 @@ func parse(verb string, args []string) (*command, error) {
 	default:
 		return nil, fmt.Errorf("unknown command %q", verb)
 	}
-	var names []string
-	for len(args) > 0 {
-		if err := fs.Parse(args); err != nil {
-			return nil, err
-		}
-		if args = fs.Args(); len(args) > 0 {
-			names, args = append(names, args[0]), args[1:]
-		}
+	names, err := words(fs, args)
+	if err != nil {
+		return nil, err
 	}
 	switch {
 	case !named && len(names) > 0:
@@ -83,29 +78,23 @@ func parseForward(args []string) (*command, error) {
 	fs := flag.NewFlagSet("forward", flag.ContinueOnError)
 	fs.SetOutput(io.Discard)
 	fs.BoolVar(&c.json, "json", false, "")
-	var words []string
-	for len(args) > 0 {
-		if err := fs.Parse(args); err != nil {
-			return nil, err
-		}
-		if args = fs.Args(); len(args) > 0 {
-			words, args = append(words, args[0]), args[1:]
-		}
+	said, err := words(fs, args)
+	if err != nil {
+		return nil, err
 	}
-	add := len(words) > 0 && words[0] == "add"
+	add := len(said) > 0 && said[0] == "add"
 	switch {
-	case len(words) == 0 || !add && words[0] != "remove":
+	case len(said) == 0 || !add && said[0] != "remove":
 		return nil, errors.New("forward: add or remove?")
-	case len(words) < 3:
-		return nil, fmt.Errorf("forward %s needs the name of a client and a port", words[0])
-	case len(words) > 4 || len(words) > 3 && !add:
-		return nil, fmt.Errorf("unexpected argument %q", words[len(words)-1])
+	case len(said) < 3:
+		return nil, fmt.Errorf("forward %s needs the name of a client and a port", said[0])
+	case len(said) > 4 || len(said) > 3 && !add:
+		return nil, fmt.Errorf("unexpected argument %q", said[len(said)-1])
 	}
-	c.verb, c.name = "forward "+words[0], words[1]
-	var err error
-	if c.forward.Ports, err = reverse.ParsePorts(words[2]); err == nil && len(words) == 4 {
-		if c.forward.To, err = netip.ParseAddrPort(words[3]); err != nil {
-			err = fmt.Errorf("%q is not an address with a port, such as 192.168.1.20:22 or [fd00::20]:22", words[3])
+	c.verb, c.name = "forward "+said[0], said[1]
+	if c.forward.Ports, err = reverse.ParsePorts(said[2]); err == nil && len(said) == 4 {
+		if c.forward.To, err = netip.ParseAddrPort(said[3]); err != nil {
+			err = fmt.Errorf("%q is not an address with a port, such as 192.168.1.20:22 or [fd00::20]:22", said[3])
 		}
 	}
 	return c, err
@@ -169,6 +158,20 @@ func changeFlags(fs *flag.FlagSet, will func(func(*clients.Client))) {
 		will(func(c *clients.Client) { c.Note = s })
 		return nil
 	})
+}
+
+// words returns the arguments that are no flags. Flags may stand before, between
+// and after them.
+func words(fs *flag.FlagSet, args []string) (list []string, err error) {
+	for len(args) > 0 {
+		if err := fs.Parse(args); err != nil {
+			return nil, err
+		}
+		if args = fs.Args(); len(args) > 0 {
+			list, args = append(list, args[0]), args[1:]
+		}
+	}
+	return list, nil
 }
 
 // parsePrefixes reads prefixes and addresses, comma-separated.

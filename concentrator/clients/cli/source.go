@@ -20,26 +20,20 @@ func parseSource(args []string) (*command, error) {
 		c.prefixes = append(c.prefixes, list...)
 		return err
 	})
-	var words []string
-	for len(args) > 0 {
-		if err := fs.Parse(args); err != nil {
-			return nil, err
-		}
-		if args = fs.Args(); len(args) > 0 {
-			words, args = append(words, args[0]), args[1:]
-		}
+	said, err := words(fs, args)
+	if err != nil {
+		return nil, err
 	}
 	switch {
-	case len(words) < 2:
+	case len(said) < 2:
 		return nil, errors.New("needs the name of a client and one of shared, preserved, prefix, default")
-	case len(words) > 2:
-		return nil, fmt.Errorf("unexpected argument %q", words[2])
+	case len(said) > 2:
+		return nil, fmt.Errorf("unexpected argument %q", said[2])
 	}
-	c.name = words[0]
-	if words[1] == "default" {
+	c.name = said[0]
+	if said[1] == "default" {
 		return c, nil
 	}
-	var err error
-	c.source, err = source.ParseMode(words[1])
+	c.source, err = source.ParseMode(said[1])
 	return c, err
 }
