@@ -21,7 +21,9 @@ type exchanges struct {
 }
 
 // exchangeID is what two copies of a request have in common: nobody else can
-// make it, and no other request of the client has it.
+// make it, and no other request of the client has it. Copies are numbered, and
+// the highest number counts: they may arrive in any order, and their CPE has
+// given the others up.
 type exchangeID struct {
 	key   credential.KeyID
 	nonce credential.Nonce
@@ -38,6 +40,7 @@ type exchange struct {
 	more []byte
 
 	mu    sync.Mutex
+	copy  int // the highest number that has come
 	ended bool
 	next  *again        // the request has come again
 	again chan struct{} // receives when next was set
@@ -56,7 +59,7 @@ func (e *exchanges) begin(proof credential.Result, early int) *exchange {
 	if proof.Key == nil {
 		return nil
 	}
-	x := &exchange{id: exchangeID{proof.Key.ID(), proof.Nonce}, told: early, again: make(chan struct{}, 1)}
+	x := &exchange{id: exchangeID{proof.Key.ID(), proof.Nonce}, told: early, copy: proof.Copy, again: make(chan struct{}, 1)}
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	if e.open == nil {
@@ -85,7 +88,7 @@ func (e *exchanges) end(x *exchange) {
 }
 
 // offer hands over a connection on which a request came that was accepted
-// before. It is the caller's still if nobody wants it.
+// before. It is the caller's still if no answer waits for its connection.
 func (e *exchanges) offer(proof credential.Result, conn *relay.Socket, early []byte) bool {
 	e.mu.Lock()
 	x := e.open[exchangeID{proof.Key.ID(), proof.Nonce}]
@@ -95,9 +98,14 @@ func (e *exchanges) offer(proof credential.Result, conn *relay.Socket, early []b
 	}
 	x.mu.Lock()
 	defer x.mu.Unlock()
-	if x.ended {
+	switch {
+	case x.ended:
 		return false
+	case proof.Copy <= x.copy:
+		_ = conn.Reset() // overtaken by one that was sent later
+		return true
 	}
+	x.copy = proof.Copy
 	if x.next != nil {
 		_ = x.next.conn.Reset()
 	}

@@ -2,10 +2,14 @@ package main
 
 import (
 	"context"
+	"errors"
 	"io"
 	"net"
+	"os"
 	"testing"
 	"time"
+
+	"golang.org/x/sys/unix"
 
 	"github.com/tandem-mptcp/tandem/shared/credential"
 	"github.com/tandem-mptcp/tandem/shared/relay"
@@ -67,7 +71,9 @@ func TestExchangeAgain(t *testing.T) {
 		}
 		woken := make(chan struct{})
 		x.whenAgain(func() { close(woken) })
-		if !e.offer(proof, cpe, []byte(said[:tt.copy])) {
+		again := proof
+		again.Copy = 1
+		if !e.offer(again, cpe, []byte(said[:tt.copy])) {
 			t.Fatal("nobody wants the copy")
 		}
 		<-woken
@@ -106,18 +112,33 @@ func TestExchangeOver(t *testing.T) {
 	if e.offer(other, near, nil) {
 		t.Error("another request is taken for a copy")
 	}
-	for range 2 { // the second takes the first one's place, the end is the second's
+	closed := func(far *net.TCPConn) {
+		t.Helper()
+		if _, err := far.Read(make([]byte, 1)); !errors.Is(err, unix.ECONNRESET) {
+			t.Errorf("a copy lives on: %v", err)
+		}
+	}
+	var last *net.TCPConn
+	for _, n := range []int{2, 3, 0, 1, 3} { // in the order of their arrival
+		copied := proof
+		copied.Copy = n
 		near, far := pair(t)
-		if !e.offer(proof, near, nil) {
+		if !e.offer(copied, near, nil) {
 			t.Fatal("the copy is not taken")
 		}
-		defer func() {
-			if _, err := far.Read(make([]byte, 1)); err == nil {
-				t.Error("a copy lives on")
-			}
-		}()
+		if n < 3 || last != nil { // overtaken, before or after
+			defer closed(far)
+			continue
+		}
+		last = far
 	}
+	_ = last.SetReadDeadline(time.Now().Add(20 * time.Millisecond))
+	if _, err := last.Read(make([]byte, 1)); !errors.Is(err, os.ErrDeadlineExceeded) {
+		t.Errorf("the last copy: %v", err)
+	}
+	_ = last.SetReadDeadline(time.Now().Add(20 * time.Second))
 	e.end(x)
+	closed(last)
 	if conn := x.await(context.Background(), 0); conn != nil {
 		t.Error("a copy is left")
 	}

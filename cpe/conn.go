@@ -178,6 +178,9 @@ func (p *proxy) request(ctx context.Context, c *concentrator, s *settings, f *fl
 		}
 		f.loose = f.loose || attempt.Loose()
 		// The line went away under it. The other one leads there as well.
+		if err := c.Again(request); err != nil {
+			return nil, nil, err
+		}
 	}
 }
 
@@ -206,6 +209,10 @@ func (p *proxy) requestOn(ctx context.Context, s *settings, f *flow, attempt *up
 	if attempt.SynData {
 		attempt.Sent(f.first.With(request))
 		return up, nil
+	}
+	if err := attempt.Renew(request); err != nil {
+		_ = up.Reset()
+		return nil, err
 	}
 	// While the handshake took its round trip, the LAN host has spoken.
 	if f.lan != nil {

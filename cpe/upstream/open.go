@@ -26,7 +26,6 @@ type Attempt struct {
 	Mode    config.Mode
 	Nonce   credential.Nonce // of the request, by which its answer is known
 
-	second    bool // the line first planned did not answer, another one did
 	converter *Converter
 	dialer    mptcp.Dialer
 	to        netip.AddrPort
@@ -36,6 +35,9 @@ type Attempt struct {
 	failed error      // of sending
 	silent bool       // nothing came back: its line is not trusted
 	loose  bool       // it may have been carried out, see Loose
+	// strayed: the request left with a SYN that was not answered in time, and
+	// may arrive yet.
+	strayed bool
 }
 
 // Way is how a request is to reach the converter.
@@ -101,8 +103,8 @@ var KeepAlive = net.KeepAliveConfig{Enable: true, Idle: 240 * time.Second, Inter
 const oneSYN = 1280 - 40 - 20 - 40
 
 // Open connects. In the SYN-data way request leaves with the SYN if that takes
-// it all, and SynData still says so; else the caller sends it on the connection
-// it gets. A failure that tells of the converter's health is booked.
+// it all and is answered in time, and SynData still says so; else the caller
+// sends it, as Renew leaves it, on the connection it gets. A failure that tells of the converter's health is booked.
 func (a *Attempt) Open(ctx context.Context, request []byte) (*relay.Socket, error) {
 	if len(request) > oneSYN {
 		a.SynData, a.dialer.SynData = false, false
@@ -154,7 +156,7 @@ func (a *Attempt) Learn(conn *relay.Socket) (isMPTCP bool) {
 	if err == nil {
 		a.converter.passes.learn(a.Line.Name, isMPTCP)
 	}
-	if err != nil || !a.SynData || a.second {
+	if err != nil || !a.SynData {
 		a.converter.countZeroRTT(a.warm != nil)
 		return isMPTCP
 	}

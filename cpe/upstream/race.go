@@ -36,10 +36,10 @@ var errNotBegun = errors.New("not begun")
 
 // race connects over the planned line and, if that does not answer in good
 // time, over the next best one as well. The first to answer is taken, and a
-// then says which line it is.
+// then says which line it is. Request goes in the SYN over the planned line only.
 func (a *Attempt) race(ctx context.Context, request []byte) (*relay.Socket, error) {
 	next, ok := uplink.Next(a.converter.lines(), a.to.Addr(), a.Mode, a.Line.Name)
-	if !ok {
+	if !ok || request != nil && a.converter.signer == nil { // which could not be sent twice
 		return a.dial(ctx, request)
 	}
 	started := time.Now()
@@ -67,7 +67,7 @@ func (a *Attempt) race(ctx context.Context, request []byte) (*relay.Socket, erro
 			if f.entrant = i; i == 0 {
 				f.conn, f.err = a.finish(ctx, planned, started)
 			} else {
-				f.conn, f.err = e.dial(ctx, request)
+				f.conn, f.err = e.dial(ctx, nil)
 			}
 			finishes <- f
 		})
@@ -113,16 +113,16 @@ func (a *Attempt) race(ctx context.Context, request []byte) (*relay.Socket, erro
 		if best == n-1 {
 			a.converter.suspect(a.Line.Name)
 		}
-		a.Line, a.dialer, a.second = entrants[best].Line, entrants[best].dialer, true
+		a.Line, a.dialer = entrants[best].Line, entrants[best].dialer
+		a.SynData, a.strayed = false, a.SynData
 	}
 	return came[best].conn, nil
 }
 
-// beside is a connection over a line that writes the request after its
-// handshake, whatever a does with it.
+// beside is a connection over a line without anything in its SYN.
 func (a *Attempt) beside(line uplink.WAN) *Attempt {
 	b := a.converter.over(line, a.to, Plain)
-	b.Mode, b.second = a.Mode, true
+	b.Mode = a.Mode
 	return b
 }
 

@@ -26,10 +26,10 @@ import (
 // of it.
 //
 // They are the same down to the nonce, and the concentrator takes a nonce once.
-// If it has read the first copy and its answer has not arrived, it answers on
-// the connection that the second copy came on, and ends the first. If the answer
-// has arrived, it refuses the second copy. If it reads the second one first, it
-// refuses the other. So the request is carried out at most once, whatever got
+// Only the number of the copy differs. If the concentrator has read the first
+// copy and its answer has not arrived, it answers on the connection that the
+// second copy came on, and ends the first. If the answer has arrived, it refuses
+// the second copy. If it reads the second one first, it ends the other. So the request is carried out at most once, whatever got
 // lost, and once a second copy is out the concentrator's word decides which of
 // the two goes on: an answer that comes on the first connection counts only when
 // the second was refused.
@@ -67,7 +67,16 @@ func unsure(err error, inSYN bool) bool {
 
 // inSYN tells whether the request itself went in the SYN of the attempt's first
 // connection. A parked one may have had its Hold there.
-func (a *Attempt) inSYN() bool { return a.SynData && a.warm == nil }
+func (a *Attempt) inSYN() bool { return (a.SynData || a.strayed) && a.warm == nil }
+
+// Renew makes request the next copy of itself, if it may be on its way already.
+// It does so after Open, and before the LAN host's bytes are put behind.
+func (a *Attempt) Renew(request []byte) error {
+	if !a.strayed {
+		return nil
+	}
+	return a.converter.Again(request)
+}
 
 // Sent notes what was sent on a connection that the attempt made itself, to be
 // sent again if need be. It must not be changed until the answer is there.
@@ -233,8 +242,12 @@ func (c *Converter) repair(ctx context.Context, a *Attempt, buf []byte, g *gate)
 	return answered{err: ErrTaken, loose: loose}
 }
 
-// repairOn sends a's request on a connection that was made for it.
+// repairOn sends the next copy of a's request on a connection that was made for
+// it.
 func (c *Converter) repairOn(ctx context.Context, conn *relay.Socket, a, again *Attempt, buf []byte) (got answered) {
+	if got.err = c.Again(a.sent); got.err != nil {
+		return got
+	}
 	if _, got.err = conn.Write(a.sent); got.err != nil {
 		return got
 	}

@@ -12,6 +12,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/tandem-mptcp/tandem/cpe/handshake"
+	"github.com/tandem-mptcp/tandem/shared/convert"
 	"github.com/tandem-mptcp/tandem/shared/credential"
 )
 
@@ -48,6 +49,22 @@ func (c *Converter) AppendConnect(b []byte, dst netip.AddrPort, host netip.Addr)
 		host = netip.Addr{}
 	}
 	return handshake.AppendConnect(b, dst, host, c.Cookie(), c.signer)
+}
+
+// Again makes of b, a request and maybe the LAN host's bytes behind it, the next
+// copy of the request. Without a key copies cannot be told apart.
+func (c *Converter) Again(b []byte) error {
+	if c.signer == nil {
+		return nil
+	}
+	n, err := convert.Length(b)
+	switch {
+	case err != nil:
+		return err
+	case n > len(b):
+		return io.ErrUnexpectedEOF
+	}
+	return c.signer.Again(b[:n])
 }
 
 // NameHosts notes whether the concentrator wants to know the LAN hosts.

@@ -130,6 +130,11 @@ func (c *Converter) hold(ctx context.Context, attempt *Attempt) (*warm.Conn, err
 	stop := context.AfterFunc(ctx, func() { conn.Close() })
 	defer stop()
 	_ = conn.SetDeadline(time.Now().Add(max(c.timeout, 4*c.RoundTrip())))
+	if attempt.strayed { // it must not be taken for a replay
+		if request, nonce, err = handshake.AppendHold(nil, c.Wanted, c.signer); err != nil {
+			return nil, err
+		}
+	}
 	if !attempt.SynData {
 		if _, err := conn.Write(request); err != nil {
 			return nil, err

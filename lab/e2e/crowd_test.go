@@ -14,8 +14,6 @@ import (
 	"testing"
 	"time"
 
-	"golang.org/x/sys/unix"
-
 	"github.com/tandem-mptcp/tandem/lab/house"
 )
 
@@ -32,7 +30,6 @@ type crowd struct {
 	good   map[string]int // by kind
 	broken map[string]int // by excuse
 	wrong  []string       // corrupt, stuck, or broken without one
-	reset  []string       // by the other end, without an excuse
 	worst  time.Duration
 }
 
@@ -155,8 +152,6 @@ func (w *crowd) judge(kind string, begin, end time.Time, err error) {
 		w.wrong = append(w.wrong, "CORRUPT "+what)
 	case errors.Is(err, os.ErrDeadlineExceeded) || errors.Is(err, context.DeadlineExceeded):
 		w.wrong = append(w.wrong, "STUCK "+what+" ("+excuse+")")
-	case excuse == "" && errors.Is(err, unix.ECONNRESET):
-		w.reset = append(w.reset, "RESET "+what)
 	case excuse == "":
 		w.wrong = append(w.wrong, "BROKEN "+what)
 	default:
@@ -184,17 +179,6 @@ func (w *crowd) end(t *testing.T) {
 	defer w.mu.Unlock()
 	t.Logf("%d connections: good %v, broken %v, the longest took %v", w.ended, w.good, w.broken, w.worst.Round(time.Millisecond))
 	said := w.chaos.CPE.Log.String()
-	// Known, and not explained (docs/paths.md, "Random events"): of connections
-	// that begin together, one whose request was sent twice is reset now and
-	// then. More than that fails.
-	const most = 3
-	if len(w.reset) <= most {
-		for _, what := range w.reset {
-			t.Log("KNOWN ", what)
-		}
-	} else {
-		w.wrong = append(w.wrong, w.reset...)
-	}
 	for _, what := range w.wrong {
 		t.Error(what)
 		// The error has the address of the LAN host's socket, the log what became

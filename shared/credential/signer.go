@@ -56,7 +56,8 @@ func (a Answer) String() string {
 // capacity (Len bytes).
 //
 // Each message sent is signed for itself: the same bytes on a second connection
-// are a replay. On error msg is returned as it was: convert.ErrTooLong, or what
+// are a replay, and so is a copy of them (Again), but one that can be told from
+// the first. On error msg is returned as it was: convert.ErrTooLong, or what
 // Rand returned.
 func (s *Signer) Append(msg []byte) ([]byte, Nonce, error) {
 	var nonce Nonce
@@ -79,6 +80,23 @@ func (s *Signer) Append(msg []byte) ([]byte, Nonce, error) {
 	b[1] = byte((len(b) + tagLen) / 4)
 	tag := s.Identity.macs().credential.tag(nil, b)
 	return append(b, tag[:]...), nonce, nil
+}
+
+// Again makes of a signed request its next copy, in place: one that a verifier
+// takes for the same request, sent later. Msg is the whole message, without user
+// data; the 256th copy is an error.
+func (s *Signer) Again(msg []byte) error {
+	n := len(msg) - Len
+	if n < 0 || whole(msg, 0) != nil || convert.Type(msg[n]) != TypeCredential {
+		return errors.New("credential: not a signed convert message")
+	}
+	if msg[n+atCopy] == 255 {
+		return errors.New("credential: too many copies")
+	}
+	msg[n+atCopy]++
+	tag := s.Identity.macs().credential.tag(nil, msg[:n+atTag])
+	copy(msg[n+atTag:], tag[:])
+	return nil
 }
 
 // Check judges the answer to the request with that nonce: msg is the message as

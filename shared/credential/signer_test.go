@@ -148,3 +148,34 @@ func TestClockBeforeTheEpoch(t *testing.T) {
 		t.Errorf("%v, %v", v, a)
 	}
 }
+
+// The next copy of a request is a replay that can be told from the first, and
+// only its client can make it.
+func TestAgain(t *testing.T) {
+	p := newPair(t)
+	msg, nonce := p.sign(t)
+	if r := p.verify(msg); r.Verdict != Accepted || r.Copy != 0 {
+		t.Fatalf("the first: %+v", r)
+	}
+	for n := 1; n < 256; n++ {
+		if err := p.signer.Again(msg); err != nil {
+			t.Fatal(err)
+		}
+		if r := p.verify(msg); r.Verdict != Replayed || r.Copy != n || r.Nonce != nonce {
+			t.Fatalf("copy %d: %+v", n, r)
+		}
+	}
+	if p.signer.Again(msg) == nil {
+		t.Error("the 256th copy is made")
+	}
+	forged, _ := p.sign(t)
+	forged[len(forged)-Len+atCopy] = 1
+	if r := p.verify(forged); r.Verdict != Refused {
+		t.Errorf("a forged number: %+v", r)
+	}
+	for _, bad := range [][]byte{nil, forged[:len(forged)-1], append(forged, 0), convert.AppendSuccess(nil)} {
+		if p.signer.Again(bad) == nil {
+			t.Errorf("% x is made a copy", bad)
+		}
+	}
+}

@@ -46,6 +46,7 @@ const (
 	format = 1
 
 	atFormat = 2
+	atCopy   = 3
 	atID     = 4
 	atTime   = 12
 	atNonce  = 20

@@ -63,6 +63,7 @@ type Result struct {
 	Verdict Verdict
 	Key     *Identity
 	Nonce   Nonce
+	Copy    int   // how often the client had sent this request before, see [Signer.Again]
 	Ahead   int64 // ms that the client's clock is ahead of ours
 }
 
@@ -111,7 +112,7 @@ func (v *Verifier) Verify(keys Keys, msg []byte, m *convert.Message) Result {
 	if subtle.ConstantTimeCompare(tag[:], tlv[atTag:]) != 1 || !known {
 		return Result{}
 	}
-	r := Result{Verdict: Stale, Key: key, Nonce: Nonce(tlv[atNonce:])}
+	r := Result{Verdict: Stale, Key: key, Nonce: Nonce(tlv[atNonce:]), Copy: int(tlv[atCopy])}
 	t, now := binary.BigEndian.Uint64(tlv[atTime:]), v.clock.now()
 	if t > 1<<62 { // or the arithmetic below overflows
 		return r
