@@ -208,8 +208,8 @@ func (s *server) connect(ctx context.Context, set *settings, client *member, fro
 // case.
 func (s *server) malformed(ctx context.Context, cpe *relay.Socket, source netip.Addr, set *settings, r *receive.Request, err error) {
 	s.counters.malformed.Add(1)
-	client, proof, _ := s.who(set, source, r)
-	if client == nil {
+	client, proof, no := s.who(set, source, r)
+	if client == nil && !no.blameless {
 		s.blame(set, cpe, source)
 	}
 	message, action := r.Refuse(nil, err, client != nil || set.gate.Answers(source))

@@ -51,6 +51,7 @@ type server struct {
 
 	setups    sync.WaitGroup
 	front     *front.Front
+	lapses    *lapses
 	pending   pendingConns
 	parking   *parking
 	forwards  *forward.Listeners
@@ -73,6 +74,7 @@ func newServer(log *slog.Logger, cfg *config.Config, store clients.Store) (*serv
 	s := &server{
 		log: log, engine: relay.NewEngine(),
 		front:     front.New(cfg.Limits.FailuresPerMinute),
+		lapses:    newLapses(),
 		parking:   parking,
 		verifier:  credential.NewVerifier(cfg.Limits.MaxNonces),
 		keys:      keys{store},

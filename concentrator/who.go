@@ -50,12 +50,12 @@ func (s *server) who(set *settings, source netip.Addr, r *receive.Request) (clie
 		if err != nil { // cannot be: it is 36 bytes long
 			return nil, proof, refusal{why: err.Error()}
 		}
-		return nil, proof, refusal{answer: answer, why: "the time of the credential is not accepted, the client is told ours (once after a restart is normal); ahead by " + (time.Duration(proof.Ahead) * time.Millisecond).String()}
+		return nil, proof, refusal{answer, "the time of the credential is not accepted, the client is told ours (once after a restart is normal); ahead by " + (time.Duration(proof.Ahead) * time.Millisecond).String(), s.lapses.forgive(proof)}
 	case credential.Busy:
 		answer := sign(proof, convert.AppendWait(nil, convert.ResourceExceeded, busyWait))
 		return nil, proof, refusal{answer, "no room to remember another credential", true}
 	case credential.Replayed:
-		return nil, proof, refusal{why: "credential was used before"}
+		return nil, proof, refusal{why: "credential was used before", blameless: s.lapses.forgive(proof)}
 	}
 	return nil, proof, s.stranger(set, source, "credential is wrong")
 }
