@@ -195,6 +195,7 @@ cat > "$T/bin/uci" <<'EOC'
 case "$*" in
 "-q get tandem.main") [ -e "$STATE" ] ;;
 "-q batch") cat >> "$STATE" ;;
+"-q show tandem") cat "$STATE" ;;
 esac
 EOC
 chmod +x "$T/bin/uci"
@@ -202,12 +203,19 @@ printf '#!/bin/sh\nexit 1\n' > "$T/bin/nft"
 printf '#!/bin/sh\necho "killall $*" >> "$LOG"\n' > "$T/bin/killall"
 chmod +x "$T/bin/nft" "$T/bin/killall"
 : > "$T/log"
-sed "s#/etc/#$T/etc/#g; s#/proc/#$T/none/#g" "$here/files/tandem.defaults" > "$T/defaults"
+sed "s#/etc/#$T/etc/#g; s#=/var/run/#=$T/var/run/#" "$here/files/tandem.defaults" > "$T/defaults"
 mkdir -p "$T/etc/config"
 export STATE="$T/state"
 PATH="$T/bin:$PATH" sh "$T/defaults" && cp "$STATE" "$T/once" && PATH="$T/bin:$PATH" sh "$T/defaults"
 cmp -s "$STATE" "$T/once" && grep -q enabled=0 "$STATE" && passed=$((passed + 1)) || { failed=$((failed + 1)); echo "FAIL: $name"; }
 has "killall -HUP ubusd"
+[ ! -e "$T/var/run/config.md5" ] || { failed=$((failed + 1)); echo "FAIL: $name: at a first boot reload_config has not looked yet"; }
+
+name="the first reload_config after an installation"
+echo "0123456789abcdef0123456789abcdef  /var/run/config.check/network" > "$T/var/run/config.md5"
+PATH="$T/bin:$PATH" sh "$T/defaults" && PATH="$T/bin:$PATH" sh "$T/defaults"
+printf '%s  /var/run/config.check/tandem\n' "$(md5sum < "$STATE" | cut -d' ' -f1)" > "$T/want"
+sed 1d "$T/var/run/config.md5" | cmp -s - "$T/want" && passed=$((passed + 1)) || { failed=$((failed + 1)); echo "FAIL: $name"; cat "$T/var/run/config.md5"; }
 
 name="removal"
 mkdir -p "$T/usr/share/nftables.d/chain-pre/input" "$T/var/run/tandem/tandem-check" "$T/etc/tandem/keys" "$T/etc/tandem/state"
