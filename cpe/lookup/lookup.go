@@ -8,6 +8,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"io"
 	"net/netip"
 	"os"
 	"strings"
@@ -90,7 +91,7 @@ func (r Resolver) askOne(server netip.AddrPort, host string, kind uint16) ([]net
 	buf := make([]byte, maxAnswer)
 	for {
 		n, err := c.Read(buf)
-		if err != nil {
+		if err != nil && err != io.EOF { // a file calls an empty packet that
 			return nil, err
 		}
 		addrs, err := parseAnswer(buf[:n], query)

@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"net"
 	"net/netip"
 	"sync/atomic"
 	"time"
@@ -14,6 +13,7 @@ import (
 	"github.com/tandem-mptcp/tandem/cpe/handshake"
 	"github.com/tandem-mptcp/tandem/shared/convert"
 	"github.com/tandem-mptcp/tandem/shared/credential"
+	"github.com/tandem-mptcp/tandem/shared/relay"
 )
 
 // trust counts what came of signed requests.
@@ -72,13 +72,13 @@ func (c *Converter) NameHosts(wanted bool) { c.origin.Store(wanted) }
 
 // read reads the answer to the request with that nonce. Who answers a signed
 // request without proof is not our concentrator, which is then out of use.
-func (c *Converter) read(conn net.Conn, buf []byte, nonce credential.Nonce) (handshake.Answer, []byte, error) {
+func (c *Converter) read(conn *relay.Socket, buf []byte, nonce credential.Nonce) (handshake.Answer, []byte, error) {
 	answer, rest, err := handshake.ReadAnswer(conn, buf, c.signer, nonce)
 	switch {
 	case err != nil || c.signer == nil:
 	case answer.Kind == handshake.Unproven:
 		c.trust.unproven.Add(1)
-		c.Fail(fmt.Errorf("%s %w", conn.RemoteAddr(), answer.Err()), 0)
+		c.Fail(fmt.Errorf("%s %w", conn.Remote(), answer.Err()), 0)
 	default:
 		c.trust.proven.Add(1)
 		if answer.Kind == handshake.WrongTime {

@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"net"
 	"os"
 	"path/filepath"
 	"strings"
@@ -27,7 +26,7 @@ type Server struct {
 	Path     string
 	Handlers map[string]Handler
 
-	listener *net.UnixListener
+	listener *os.File
 }
 
 const (
@@ -59,8 +58,11 @@ func (s *Server) Run(ctx context.Context) error {
 	defer wg.Wait()
 	slots := make(chan struct{}, maxClients)
 	for {
-		c, err := l.AcceptUnix()
-		if errors.Is(err, net.ErrClosed) {
+		c, err := accept(l)
+		if ctx.Err() != nil {
+			if err == nil {
+				c.Close()
+			}
 			return nil
 		}
 		if err != nil {
@@ -81,7 +83,7 @@ func (s *Server) Run(ctx context.Context) error {
 	}
 }
 
-func listen(path string) (*net.UnixListener, error) {
+func listen(path string) (*os.File, error) {
 	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
 		return nil, fmt.Errorf("control socket: %w", err)
 	}
@@ -104,7 +106,7 @@ func listen(path string) (*net.UnixListener, error) {
 	return l, nil
 }
 
-func (s *Server) answer(c *net.UnixConn) {
+func (s *Server) answer(c *os.File) {
 	_ = c.SetDeadline(time.Now().Add(exchangeTime))
 	s.exchange(c)
 }

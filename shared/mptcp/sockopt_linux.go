@@ -131,13 +131,28 @@ func sockaddr(a netip.AddrPort) (unix.Sockaddr, int, error) {
 	case addr.Is6():
 		sa := &unix.SockaddrInet6{Port: int(a.Port()), Addr: addr.As16()}
 		if zone := addr.Zone(); zone != "" {
-			ifi, err := net.InterfaceByName(zone)
+			index, err := interfaceIndex(zone)
 			if err != nil {
 				return nil, 0, fmt.Errorf("zone %q: %w", zone, err)
 			}
-			sa.ZoneId = uint32(ifi.Index)
+			sa.ZoneId = index
 		}
 		return sa, unix.AF_INET6, nil
 	}
 	return nil, 0, fmt.Errorf("address %q is not valid", a)
+}
+
+// interfaceIndex is the number of a device. (net.InterfaceByName lists them all.)
+func interfaceIndex(name string) (uint32, error) {
+	ifr, err := unix.NewIfreq(name)
+	if err != nil {
+		return 0, err
+	}
+	fd, err := unix.Socket(unix.AF_INET6, unix.SOCK_DGRAM|unix.SOCK_CLOEXEC, 0)
+	if err != nil {
+		return 0, os.NewSyscallError("socket", err)
+	}
+	defer unix.Close(fd)
+	err = unix.IoctlIfreq(fd, unix.SIOCGIFINDEX, ifr)
+	return ifr.Uint32(), os.NewSyscallError("ioctl", err)
 }
