@@ -102,7 +102,9 @@ func (i *interception) run(ctx context.Context) error {
 		wg.Add(1)
 		go func() { defer wg.Done(); i.proxy.accept(i.setups, l) }()
 	}
+	unguard := i.guard(ctx)
 	i.watchLoad(ctx)
+	unguard()
 	err := i.remove()
 	i.cancel()
 	wg.Wait()

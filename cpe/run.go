@@ -213,22 +213,34 @@ func (d *cpe) tryReload() error {
 }
 
 // followFacts renews rules and policy when the router's own addresses or the
-// networks next to it have changed.
+// networks next to it have changed. While the network is being started anew the
+// loopback device may be down, and then our route cannot be made: it is tried
+// again.
 func (d *cpe) followFacts(ctx context.Context) error {
+	var again <-chan time.Time
 	for {
 		select {
 		case <-ctx.Done():
 			return nil
 		case <-d.proxy.lines.Changed():
+		case <-again:
 		}
 		d.reloading.Lock()
 		old := d.proxy.settings.Load()
 		next := d.proxy.newSettings(old.config, old.keys, old)
-		if err := d.interception.apply(next); err != nil {
-			d.log.Error("cannot renew the nftables rules", "err", err)
-		} else {
+		err := d.interception.apply(next)
+		if err == nil {
 			d.proxy.settings.Store(next)
 		}
 		d.reloading.Unlock()
+		switch {
+		case err == nil && again != nil:
+			d.log.Info("the nftables rules are renewed")
+		case err != nil && again == nil:
+			d.log.Warn("cannot renew the nftables rules yet", "err", err)
+		}
+		if again = nil; err != nil {
+			again = time.After(time.Second)
+		}
 	}
 }

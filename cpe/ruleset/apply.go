@@ -11,6 +11,9 @@ import (
 	"github.com/tandem-mptcp/tandem/shared/nftables"
 )
 
+// Table is the name of our table, of family inet.
+const Table = "tandem"
+
 // NFT runs the nft program. The zero value finds it by itself.
 type NFT struct {
 	Program string // path; "" looks where programs are, see program.Find
@@ -32,7 +35,7 @@ func (n NFT) Apply(ctx context.Context, text string) error {
 
 // AddQueueRule completes what Render made for HoldByRule, on kernels whose
 // nftables have no queue.
-func AddQueueRule(port uint16) error { return nfnetlink.AddXTQueue("tandem", queueChain, port) }
+func AddQueueRule(port uint16) error { return nfnetlink.AddXTQueue(Table, queueChain, port) }
 
 // Remove deletes the table. That there is none is no error. ("destroy" would
 // say the same, but nft before 1.0.7 does not know it.)
@@ -54,7 +57,7 @@ type Counters struct {
 
 // Counters reads them; all are zero if there is no table.
 func (n NFT) Counters(ctx context.Context) (Counters, error) {
-	text, err := nftables.Run(ctx, n.Program, "", "list", "counters", "table", "inet", "tandem")
+	text, err := nftables.Run(ctx, n.Program, "", "list", "counters", "table", "inet", Table)
 	if err != nil {
 		if strings.Contains(err.Error(), "No such file or directory") {
 			return Counters{}, nil
