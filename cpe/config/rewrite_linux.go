@@ -80,16 +80,28 @@ func readAll(r io.Reader) (string, error) {
 }
 
 // resolve follows symbolic links, so that one is not replaced by a file.
+// (filepath.EvalSymlinks does so in folders, too, which does not matter here.)
 func resolve(path string) (string, error) {
-	real, err := filepath.EvalSymlinks(path)
-	if !errors.Is(err, fs.ErrNotExist) {
-		return real, err
+	const most = 40 // as the kernel follows
+	at := path
+	for range most {
+		target, err := os.Readlink(at)
+		switch {
+		case errors.Is(err, unix.EINVAL): // no link
+			return at, nil
+		case errors.Is(err, fs.ErrNotExist) && at == path:
+			return path, nil
+		case errors.Is(err, fs.ErrNotExist):
+			return "", fmt.Errorf("%q is a symbolic link to nothing", path)
+		case err != nil:
+			return "", err
+		case filepath.IsAbs(target):
+			at = target
+		default:
+			at = filepath.Dir(at) + "/" + target
+		}
 	}
-	// What is no link was made a moment ago, by another writer.
-	if info, err := os.Lstat(path); err == nil && info.Mode()&fs.ModeSymlink != 0 {
-		return "", fmt.Errorf("%q is a symbolic link to nothing", path)
-	}
-	return path, nil
+	return "", fmt.Errorf("%q: %w", path, unix.ELOOP)
 }
 
 func lock(f *os.File) error {

@@ -127,13 +127,30 @@ func (d *Dir) Names() ([]string, error) {
 
 // list returns all names, in no order. It reads by path, not by d.f, whose
 // position is shared.
-func (d *Dir) list() ([]string, error) {
-	f, err := os.Open(d.path)
+func (d *Dir) list() ([]string, error) { return List(d.path) }
+
+// List returns the names of what is in a folder, in no order. (os.ReadDir and
+// File.Readdirnames also link what tells about each of them: 40 and 10 kB.)
+func List(path string) (names []string, err error) {
+	fd, err := unix.Open(path, unix.O_RDONLY|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
 	if err != nil {
-		return nil, err
+		return nil, wrap("open", path, err)
 	}
-	defer f.Close()
-	return f.Readdirnames(-1)
+	defer unix.Close(fd)
+	buf := make([]byte, 8192)
+	for {
+		n, err := unix.ReadDirent(fd, buf)
+		if err == unix.EINTR {
+			continue
+		}
+		if err != nil {
+			return nil, wrap("read", path, err)
+		}
+		if n <= 0 {
+			return names, nil
+		}
+		_, _, names = unix.ParseDirent(buf[:n], -1, names)
+	}
 }
 
 // Exists says whether something has that name.

@@ -19,7 +19,7 @@ func fieldsOf(t reflect.Type) []field {
 	taken := map[string]bool{}
 	for i := range t.NumField() {
 		f := t.Field(i)
-		tag := f.Tag.Get("json")
+		tag := tagOf(f)
 		name, options, _ := strings.Cut(tag, ",")
 		if tag == "-" || !f.IsExported() && !f.Anonymous {
 			continue
@@ -46,6 +46,14 @@ func fieldsOf(t reflect.Type) []field {
 		}
 	}
 	return all
+}
+
+// tagOf is f.Tag.Get("json") for tags without a backslash. (That one links how Go
+// reads its string literals.)
+func tagOf(f reflect.StructField) string {
+	_, tag, _ := strings.Cut(string(f.Tag), `json:"`)
+	tag, _, _ = strings.Cut(tag, `"`)
+	return tag
 }
 
 // isEmpty is omitempty's rule.

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"math"
 	"net/netip"
+	"strconv"
 	"strings"
 	"testing"
 	"testing/quick"
@@ -12,6 +13,37 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 )
+
+// nearly is how exactly numbers with a fraction are read.
+var nearly = cmp.Comparer(func(a, b float64) bool {
+	const smallest = 0x1p-1022 // below, floats have fewer digits
+	return a == b || math.Abs(a-b) <= 2e-15*max(math.Abs(a), math.Abs(b), smallest)
+})
+
+// Numbers as people and reports have them are read as strconv reads them.
+func TestFloats(t *testing.T) {
+	for _, s := range []string{"0", "-0", "0.1", "1.5", "12.345", "-98.76", "0.000001", "1e-7", "123456789.012345", "1e21", "9007199254740991", "2.5e3"} {
+		want, err := strconv.ParseFloat(s, 64)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := parseFloat(s); math.Float64bits(got) != math.Float64bits(want) {
+			t.Errorf("%s: got %v, want %v", s, got, want)
+		}
+	}
+	for _, s := range []string{"1.7976931348623157e308", "2.2250738585072014e-308", "5e-324", "1e-400", "3.4028234663852886e38",
+		"100000000000000000000000000000000000000000", "0." + strings.Repeat("0", 320) + "1e330", "18446744073709551615", "0e99999999999999999999"} {
+		want, _ := strconv.ParseFloat(s, 64)
+		if got := parseFloat(s); !cmp.Equal(got, want, nearly) {
+			t.Errorf("%s: got %v, want %v", s, got, want)
+		}
+	}
+	for _, s := range []string{"1e309", "1e400", "1e99999999999999999999"} {
+		if got := parseFloat(s); !math.IsInf(got, 1) {
+			t.Errorf("%s: got %v, want too much", s, got)
+		}
+	}
+}
 
 type Embedded struct {
 	Inner string `json:"inner"`
@@ -88,7 +120,7 @@ func TestAgainstEncodingJSON(t *testing.T) {
 		if err := json.Unmarshal(many, &theirs); err != nil {
 			t.Fatal(err)
 		}
-		if diff := cmp.Diff(theirs, ours); diff != "" {
+		if diff := cmp.Diff(theirs, ours, nearly); diff != "" {
 			t.Errorf("Unmarshal (-encoding/json +ours):\n%s", diff)
 			return false
 		}
@@ -181,7 +213,7 @@ func FuzzRead(f *testing.F) {
 			t.Fatalf("%q: %v, encoding/json: %v", text, err, want)
 		}
 		if err == nil {
-			if diff := cmp.Diff(theirs, ours); diff != "" {
+			if diff := cmp.Diff(theirs, ours, nearly); diff != "" {
 				t.Fatalf("%q (-encoding/json +ours):\n%s", text, diff)
 			}
 		}

@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"reflect"
-	"strconv"
 	"unicode/utf16"
 	"unicode/utf8"
 )
@@ -168,7 +167,9 @@ func (r *reader) object(v reflect.Value, depth int) error {
 		if err := r.value(e, depth+1); err != nil {
 			return err
 		}
-		v.SetMapIndex(reflect.ValueOf(name).Convert(v.Type().Key()), e)
+		key := reflect.New(v.Type().Key()).Elem()
+		key.SetString(name)
+		v.SetMapIndex(key, e)
 		return nil
 	})
 }
@@ -234,42 +235,6 @@ func (r *reader) word(w string) error {
 	}
 	r.pos += len(w)
 	return nil
-}
-
-// number returns the text of a number, whose grammar is stricter than that of
-// strconv.
-func (r *reader) number() (string, error) {
-	start := r.pos
-	digits := func() bool {
-		from := r.pos
-		for r.pos < len(r.in) && '0' <= r.in[r.pos] && r.in[r.pos] <= '9' {
-			r.pos++
-		}
-		return r.pos > from
-	}
-	next := func(of string) bool {
-		for i := range len(of) {
-			if r.pos < len(r.in) && r.in[r.pos] == of[i] {
-				r.pos++
-				return true
-			}
-		}
-		return false
-	}
-	next("-")
-	if !next("0") && !digits() {
-		return "", errSyntax
-	}
-	if next(".") && !digits() {
-		return "", errSyntax
-	}
-	if next("eE") {
-		next("+-")
-		if !digits() {
-			return "", errSyntax
-		}
-	}
-	return string(r.in[start:r.pos]), nil
 }
 
 // text reads a string. What is no UTF-8 becomes U+FFFD.
@@ -357,30 +322,4 @@ func (r *reader) hex() (rune, error) {
 	}
 	r.pos += 4
 	return n, nil
-}
-
-func setNumber(v reflect.Value, s string) error {
-	switch {
-	case v.CanInt():
-		n, err := strconv.ParseInt(s, 10, v.Type().Bits())
-		if err != nil {
-			return fmt.Errorf("number %s for a %s", s, v.Type())
-		}
-		v.SetInt(n)
-	case v.CanUint():
-		n, err := strconv.ParseUint(s, 10, v.Type().Bits())
-		if err != nil {
-			return fmt.Errorf("number %s for a %s", s, v.Type())
-		}
-		v.SetUint(n)
-	case v.CanFloat():
-		n, err := strconv.ParseFloat(s, v.Type().Bits())
-		if err != nil {
-			return fmt.Errorf("number %s for a %s", s, v.Type())
-		}
-		v.SetFloat(n)
-	default:
-		return fmt.Errorf("number for a %s", v.Type())
-	}
-	return nil
 }
