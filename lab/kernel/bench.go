@@ -67,6 +67,7 @@ type way struct {
 	synData bool
 	gate    bool // the server waits for the third ACK before its first write
 	buffer  int  // the client's receive buffer; 0: the kernel's choice
+	more    int  // bytes that the client says in one write with the request
 }
 
 // listen serves on core: serve gets each connection with its request read.
@@ -102,10 +103,13 @@ func (b *bench) listen(w way, serve func(*net.TCPConn)) (io.Closer, error) {
 
 const request = "please\n"
 
-// dial connects from cpe over the first line and sends the request.
+// dial connects from cpe over the first line and sends the request, and more.
 func (b *bench) dial(ctx context.Context, w way) (c *net.TCPConn, err error) {
 	d := mptcp.Dialer{Device: "dsl", Source: near["dsl"], SynData: w.synData, ReceiveBuffer: w.buffer}
-	err = b.Host("cpe").Do(func() (err error) { c, err = d.Dial(ctx, server, []byte(request)); return err })
+	err = b.Host("cpe").Do(func() (err error) {
+		c, err = d.Dial(ctx, server, append([]byte(request), make([]byte, w.more)...))
+		return err
+	})
 	return c, err
 }
 

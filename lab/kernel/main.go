@@ -37,6 +37,7 @@ func experiments() []experiment {
 		{"stall", "an answer written before the third ACK of a handshake with SYN data", stall},
 		{"overrun", "bulk over two subflows after SYN data", overrun},
 		{"recipe", "the same as Tandem does it, beside no SYN data", recipe},
+		{"halves", "a handshake whose third ACK is lost, with more to say behind it", halves},
 		{"lockup", "out-of-order data fills the receive buffer", lockup},
 	}
 }
