@@ -63,7 +63,6 @@ func (p *Dialling) Connected(ctx context.Context, patience time.Duration) (over 
 	}
 	defer s.leave()
 	for {
-		// The first wake-up is that of the poller, which has just been told.
 		err := s.wait(&s.out, ctx.Done())
 		switch {
 		case err == errDone:
@@ -72,6 +71,10 @@ func (p *Dialling) Connected(ctx context.Context, patience time.Duration) (over 
 			return false, nil
 		case err != nil:
 			return true, err
+		}
+		if s.connected() {
+			p.over = true
+			return true, nil
 		}
 		if done, err := mptcp.Connected(s.fd); done {
 			p.over, p.err = true, err

@@ -25,7 +25,9 @@ func (l *leg) take(f *Flow, s *Socket) error {
 		return net.ErrClosed
 	}
 	s.closed, s.taken = true, true
-	s.lobby.leave(s)
+	if s.told != 0 {
+		s.lobby.leave(s)
+	}
 	l.flow, l.fd, l.open = f, s.fd, true
 	return nil
 }

@@ -9,9 +9,9 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// lobby has the sockets that no flow has taken, and wakes who waits for them. It
-// is apart from the loops so that new connections need not queue behind what
-// there is to do for flows.
+// lobby has the sockets that no flow has taken and for which somebody has waited,
+// and wakes who does. It is apart from the loops so that new connections need not
+// queue behind what there is to do for flows.
 type lobby struct {
 	epoll  int
 	file   *os.File // of epoll, through which the runtime's poller knows it
@@ -31,10 +31,15 @@ func newLobby() (*lobby, error) {
 	return &lobby{epoll: fd, file: file, waiter: waiter}, nil
 }
 
-// enter takes a socket in.
-func (l *lobby) enter(s *Socket) error {
+// tell has more events of a socket told, whose mu is held, and takes it in for
+// that if need be. What has happened before is told at once: the kernel looks.
+func (l *lobby) tell(s *Socket, events uint32) error {
 	l.mu.Lock()
 	defer l.mu.Unlock()
+	events |= s.told
+	if s.told != 0 {
+		return s.hear(unix.EPOLL_CTL_MOD, events)
+	}
 	l.last++
 	s.ticket = id{int32(len(l.slots)), l.last}
 	if n := len(l.free); n > 0 {
@@ -43,10 +48,18 @@ func (l *lobby) enter(s *Socket) error {
 	} else {
 		l.slots = append(l.slots, s)
 	}
-	event := unix.EpollEvent{Events: told | inward | outward, Fd: s.ticket.slot, Pad: int32(s.ticket.generation)}
-	err := epollControl(l.epoll, unix.EPOLL_CTL_ADD, s.fd, &event)
+	err := s.hear(unix.EPOLL_CTL_ADD, events)
 	if err != nil {
 		l.release(s)
+	}
+	return err
+}
+
+func (s *Socket) hear(operation int, events uint32) error {
+	event := unix.EpollEvent{Events: told | events, Fd: s.ticket.slot, Pad: int32(s.ticket.generation)}
+	err := epollControl(s.lobby.epoll, operation, s.fd, &event)
+	if err == nil {
+		s.told = events
 	}
 	return err
 }

@@ -29,10 +29,11 @@ type Socket struct {
 
 	mu     sync.Mutex
 	lobby  *lobby
-	ticket id   // in lobby
-	users  int  // calls that use fd now
-	closed bool // fd is closed when the last of them is gone
-	taken  bool // or belongs to a flow
+	ticket id     // in lobby
+	told   uint32 // what the lobby tells of; 0: the socket is not there
+	users  int    // calls that use fd now
+	closed bool   // fd is closed when the last of them is gone
+	taken  bool   // or belongs to a flow
 	in     side
 	out    side
 }
@@ -57,11 +58,7 @@ func (e *Engine) adopt(fd int, remote netip.AddrPort) (*Socket, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &Socket{fd: fd, remote: remote, lobby: l}
-	if err := l.enter(s); err != nil {
-		return nil, err
-	}
-	return s, nil
+	return &Socket{fd: fd, remote: remote, lobby: l}, nil
 }
 
 // Take makes a Socket of a connection of package net, which must not be used
@@ -136,7 +133,9 @@ func (s *Socket) shut() bool {
 	idle := s.users == 0
 	s.in.poke()
 	s.out.poke()
-	s.lobby.forget(s)
+	if s.told != 0 {
+		s.lobby.forget(s)
+	}
 	s.mu.Unlock()
 	if idle {
 		closeFD(s.fd)

@@ -12,6 +12,7 @@ import (
 // or written. It is guarded by the socket's mu.
 type side struct {
 	ready    bool          // something has happened since the last wait
+	events   uint32        // what epoll told last
 	wake     chan struct{} // nil until somebody waits
 	deadline time.Time
 	timer    *time.Timer
@@ -32,11 +33,11 @@ func (s *Socket) tell(events uint32) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if events&(inward|trouble) != 0 {
-		s.in.ready = true
+		s.in.ready, s.in.events = true, events
 		s.in.poke()
 	}
 	if events&(outward|trouble) != 0 {
-		s.out.ready = true
+		s.out.ready, s.out.events = true, events
 		s.out.poke()
 	}
 }
@@ -54,6 +55,14 @@ func (s *Socket) setDeadline(d *side, t time.Time) error {
 	return nil
 }
 
+// connected tells whether epoll has said that a connection is made, and has not
+// ended yet. Otherwise nothing is known.
+func (s *Socket) connected() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.out.events&(outward|unix.EPOLLERR|unix.EPOLLHUP) == outward
+}
+
 // overdue tells whether it is too late to begin.
 func (s *Socket) overdue(d *side) error {
 	s.mu.Lock()
@@ -68,10 +77,20 @@ func (s *Socket) overdue(d *side) error {
 }
 
 // wait waits until something has happened, maybe before the call, or done is
-// closed.
+// closed. The first one has the lobby tell of it: who never waits, because what
+// it wants is there when it looks, costs nothing there.
 func (s *Socket) wait(d *side, done <-chan struct{}) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	wanted := uint32(inward)
+	if d == &s.out {
+		wanted = outward
+	}
+	if s.told&wanted == 0 && !s.closed {
+		if err := s.lobby.tell(s, wanted); err != nil {
+			return err
+		}
+	}
 	for !d.ready {
 		if s.closed {
 			return net.ErrClosed
