@@ -107,7 +107,11 @@ func (s *server) handle(ctx context.Context, cpe *relay.Socket, entered *pending
 	said := len(early)
 	x := s.exchanges.begin(proof, said)
 	defer s.exchanges.end(x)
-	if inSYN, err := mptcp.SynDataAcked(cpe); parked || err != nil || !inSYN {
+	inSYN := false
+	if !parked {
+		inSYN, _ = mptcp.SynDataAcked(cpe)
+	}
+	if !inSYN {
 		// The CPE sends a request again when its connection ends without an
 		// answer. So the server hears nothing before the CPE has been answered:
 		// should this process die in between, nothing happens twice. Only what
@@ -119,7 +123,7 @@ func (s *server) handle(ctx context.Context, cpe *relay.Socket, entered *pending
 		client.limits.Release(false)
 		account.Fail()
 		s.counters.failed.Add(1)
-		s.unreachable(ctx, x, cpe, client, proof, dst, err)
+		s.unreachable(ctx, x, cpe, inSYN, client, proof, dst, err)
 		return
 	}
 	client.limits.Connected()
@@ -128,7 +132,7 @@ func (s *server) handle(ctx context.Context, cpe *relay.Socket, entered *pending
 	s.counters.relayed.Add(1)
 	account.Open()
 	ended := func() { binding.End(); client.limits.Release(true) }
-	cpe, moved, err := s.hand(ctx, x, cpe, server, sign(proof, convert.AppendSuccess(nil)), later)
+	cpe, moved, err := s.hand(ctx, x, cpe, inSYN, server, sign(proof, convert.AppendSuccess(nil)), later)
 	if err != nil {
 		account.Close(0, int64(moved))
 		_ = server.Reset()
@@ -248,7 +252,7 @@ func (s *server) refuse(ctx context.Context, cpe *relay.Socket, source netip.Add
 }
 
 // unreachable tells the client why the server was not reached.
-func (s *server) unreachable(ctx context.Context, x *exchange, cpe *relay.Socket, client *member, proof credential.Result, dst netip.AddrPort, err error) {
+func (s *server) unreachable(ctx context.Context, x *exchange, cpe *relay.Socket, inSYN bool, client *member, proof credential.Result, dst netip.AddrPort, err error) {
 	s.log.Debug("server not reached", "client", client.name, "dst", dst, "err", err)
 	var why *connect.Error
 	switch {
@@ -261,7 +265,7 @@ func (s *server) unreachable(ctx context.Context, x *exchange, cpe *relay.Socket
 	default: // the server hung up at once
 		why = &connect.Error{Code: convert.ConnectionReset, Err: err}
 	}
-	cpe, _ = s.deliver(ctx, x, cpe, sign(proof, why.Append(nil)))
+	cpe, _ = s.deliver(ctx, x, cpe, inSYN, sign(proof, why.Append(nil)))
 	hangUp(cpe)
 }
 

@@ -33,35 +33,40 @@ const (
 // hand gives the CPE the answer, on whatever connection it arrives, and tells
 // the server what the LAN host said that it does not know yet. It returns that
 // connection and how many bytes of the server it has moved.
-func (s *server) hand(ctx context.Context, x *exchange, cpe, server *relay.Socket, answer, later []byte) (*relay.Socket, int, error) {
-	cpe, err := s.deliver(ctx, x, cpe, answer)
+func (s *server) hand(ctx context.Context, x *exchange, cpe *relay.Socket, inSYN bool, server *relay.Socket, answer, later []byte) (*relay.Socket, int, error) {
+	cpe, err := s.deliver(ctx, x, cpe, inSYN, answer)
 	if err == nil && len(later) > 0 {
 		_, err = server.Write(later)
 	}
 	if err == nil {
 		err = x.tell(server)
 	}
-	if err != nil || joined(cpe) { // another line has it, the kernel sees to that
+	if err != nil || x == nil {
 		return cpe, 0, err
 	}
-	return s.confirm(ctx, x, cpe, server, answer)
-}
-
-// joined tells whether a connection goes over more than one line.
-func joined(cpe *relay.Socket) bool {
 	info, err := mptcp.Inspect(cpe)
-	return err == nil && info.ExtraSubflows > 0
+	if err != nil || info.Fallback || info.ExtraSubflows > 0 {
+		// Its acknowledgements cannot be seen; or another line has it too, and the
+		// kernel sees to the rest.
+		return cpe, 0, nil
+	}
+	return s.confirm(ctx, x, cpe, &info, server, answer)
 }
 
 // deliver writes the answer, to the connection on which the request came last,
 // and returns that connection.
-func (s *server) deliver(ctx context.Context, x *exchange, cpe *relay.Socket, message []byte) (*relay.Socket, error) {
+func (s *server) deliver(ctx context.Context, x *exchange, cpe *relay.Socket, inSYN bool, message []byte) (*relay.Socket, error) {
 	for {
-		until, cancel := context.WithCancel(ctx)
-		x.whenAgain(cancel)
-		err := s.answer(until, cpe, message)
-		x.whenAgain(nil)
-		cancel()
+		until, cancel := ctx, context.CancelFunc(nil)
+		if inSYN { // else nothing is waited for
+			until, cancel = context.WithCancel(ctx)
+			x.whenAgain(cancel)
+		}
+		err := s.answerTo(until, cpe, inSYN, message)
+		if inSYN {
+			x.whenAgain(nil)
+			cancel()
+		}
 		patience := lostPatience
 		if err == nil {
 			patience = 0
@@ -72,22 +77,23 @@ func (s *server) deliver(ctx context.Context, x *exchange, cpe *relay.Socket, me
 		}
 		s.counters.moved.Add(1)
 		_ = cpe.Reset()
-		cpe = next
+		cpe, inSYN = next, false // copies come with their handshake complete
 	}
 }
 
-// confirm stays with a connection that has just been answered until the answer
-// has arrived. Should the request come again meanwhile, it says there what was
-// said here. It returns the CPE's last connection and how many bytes of the
-// server it has moved.
+// confirm stays with a connection that has just been answered, and that is since
+// as info says, until the answer has arrived. Should the request come again
+// meanwhile, it says there what was said here. It returns the CPE's last
+// connection and how many bytes of the server it has moved.
 //
 // What the CPE says is left for the relay: it says nothing more before it has
 // the answer.
-func (s *server) confirm(ctx context.Context, x *exchange, cpe, server *relay.Socket, answer []byte) (*relay.Socket, int, error) {
-	d := &delivery{x: x, server: server, kept: append([]byte(nil), answer...), answer: len(answer)}
-	if x == nil || !d.to(cpe) {
+func (s *server) confirm(ctx context.Context, x *exchange, cpe *relay.Socket, info *mptcp.Info, server *relay.Socket, answer []byte) (*relay.Socket, int, error) {
+	if info.SendUnacked == info.WriteSeq && !x.pending() {
 		return cpe, 0, nil
 	}
+	d := &delivery{x: x, server: server, kept: append([]byte(nil), answer...), answer: len(answer)}
+	d.to(cpe, info)
 	x.whenAgain(d.interrupt)
 	err := d.run(ctx)
 	for err != nil || x.pending() {
@@ -123,21 +129,14 @@ type delivery struct {
 	begin       uint64 // the MPTCP sequence number of kept[0]
 	ended       bool   // the server has said all
 	broken      error  // with which the server ended
-
-	stopped chan struct{} // the listener to the CPE has ended
 }
 
-// to takes a connection on which kept has been written. It returns false for
-// one whose acknowledgements cannot be seen.
-func (d *delivery) to(cpe *relay.Socket) bool {
+// to takes a connection on which kept has been written. Until leave, the wait
+// for the server is interrupted when the CPE says something or ends.
+func (d *delivery) to(cpe *relay.Socket, info *mptcp.Info) {
 	d.cpe = cpe
-	info, err := mptcp.Inspect(cpe)
-	if err != nil || info.Fallback {
-		return false
-	}
 	d.begin = info.WriteSeq - uint64(len(d.kept))
-	d.listen()
-	return true
+	cpe.Notify(d.interrupt)
 }
 
 // again says on another connection what was said before.
@@ -149,46 +148,16 @@ func (d *delivery) again(cpe *relay.Socket) error {
 	if err != nil {
 		return err
 	}
-	d.to(cpe)
+	if info, err := mptcp.Inspect(cpe); err == nil && !info.Fallback {
+		d.to(cpe, &info)
+	}
 	if d.ended {
 		_ = cpe.CloseWrite()
 	}
 	return nil
 }
 
-// listen interrupts the wait for the server when the CPE says something or
-// ends, until leave.
-func (d *delivery) listen() {
-	stopped := make(chan struct{})
-	d.stopped = stopped
-	cpe := d.cpe
-	go func() {
-		defer close(stopped)
-		raw, err := cpe.SyscallConn()
-		if err != nil {
-			return
-		}
-		err = raw.Read(func(fd uintptr) bool {
-			// Not by reading: that would take the error with which it may end.
-			ask := []unix.PollFd{{Fd: int32(fd), Events: unix.POLLIN | unix.POLLRDHUP}}
-			n, err := unix.Poll(ask, 0)
-			return n > 0 || err != nil && err != unix.EINTR
-		})
-		if err == nil {
-			d.interrupt()
-		}
-	}()
-}
-
-func (d *delivery) leave() {
-	if d.stopped == nil {
-		return
-	}
-	_ = d.cpe.SetReadDeadline(time.Unix(1, 0))
-	<-d.stopped
-	d.stopped = nil
-	_ = d.cpe.SetReadDeadline(time.Time{})
-}
+func (d *delivery) leave() { d.cpe.Notify(nil) }
 
 // interrupt ends a wait for the server. One that is about to begin lasts for
 // deliverTick at most.

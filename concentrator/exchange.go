@@ -149,6 +149,9 @@ func (x *exchange) await(ctx context.Context, patience time.Duration) *relay.Soc
 	if x == nil {
 		return nil
 	}
+	if patience == 0 {
+		return x.take()
+	}
 	timer := time.NewTimer(patience)
 	defer timer.Stop()
 	for {

@@ -13,7 +13,13 @@ import (
 // they must not be written before the handshake is complete: the kernel would
 // keep them for ever (Linux 6.12 to 7.3, see mptcp.Established).
 func (s *server) answer(ctx context.Context, cpe *relay.Socket, message []byte) error {
-	if inSYN, err := mptcp.SynDataAcked(cpe); err == nil && inSYN {
+	inSYN, _ := mptcp.SynDataAcked(cpe)
+	return s.answerTo(ctx, cpe, inSYN, message)
+}
+
+// answerTo is answer where it is known whether the request came in the SYN.
+func (s *server) answerTo(ctx context.Context, cpe *relay.Socket, inSYN bool, message []byte) error {
+	if inSYN {
 		ctx, cancel := context.WithTimeout(ctx, s.settings.Load().config.Limits.RequestTimeout)
 		defer cancel()
 		if err := mptcp.WaitEstablished(ctx, cpe); err != nil {

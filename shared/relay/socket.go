@@ -36,6 +36,7 @@ type Socket struct {
 	taken  bool   // or belongs to a flow
 	in     side
 	out    side
+	notify func() // see Notify
 }
 
 // Accept is [mptcp.Acceptor.Accept] for a Socket.

@@ -54,10 +54,16 @@ func TestSocket(t *testing.T) {
 		if err := s.WaitReadable(time.Millisecond); !errors.Is(err, os.ErrDeadlineExceeded) {
 			t.Errorf("nothing comes: %v", err)
 		}
+		noticed := make(chan struct{}, 16)
+		s.Notify(func() { noticed <- struct{}{} })
 		go func() { _, _ = far.Write([]byte("hello")) }()
 		if err := s.WaitReadable(20 * time.Second); err != nil {
 			t.Error(err)
 		}
+		<-noticed
+		s.Notify(func() { noticed <- struct{}{} }) // when it is there already
+		<-noticed
+		s.Notify(nil)
 		b := make([]byte, 8)
 		if n, err := s.Peek(b); string(b[:max(n, 0)]) != "hello" || err != nil {
 			t.Errorf("%q, %v", b[:max(n, 0)], err)

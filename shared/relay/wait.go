@@ -35,6 +35,9 @@ func (s *Socket) tell(events uint32) {
 	if events&(inward|trouble) != 0 {
 		s.in.ready, s.in.events = true, events
 		s.in.poke()
+		if s.notify != nil {
+			s.notify()
+		}
 	}
 	if events&(outward|trouble) != 0 {
 		s.out.ready, s.out.events = true, events
@@ -129,6 +132,18 @@ func (s *Socket) wait(d *side, done <-chan struct{}) error {
 	}
 	d.ready = false
 	return nil
+}
+
+// Notify has f called when something can be read, an end included, maybe before
+// the call, and not any more once it is called with nil. f must neither wait nor
+// use the socket.
+func (s *Socket) Notify(f func()) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.notify = f
+	if f != nil && !s.closed {
+		_ = s.lobby.tell(s, inward)
+	}
 }
 
 // WaitReadable waits at most for d until something can be read, an end included,
