@@ -118,7 +118,7 @@ func (s *server) handle(ctx context.Context, cpe *relay.Socket, entered *pending
 		// came in the SYN would have to wait a round trip for that.
 		early, later = nil, early
 	}
-	server, binding, err := s.connect(ctx, set, client, from, dst, early)
+	server, binding, err := s.connect(ctx, set, client, from, dst, said > 0, early)
 	if err != nil {
 		client.limits.Release(false)
 		account.Fail()
@@ -180,11 +180,13 @@ func (s *server) supported(set *settings, client *member) []byte {
 }
 
 // connect dials the server, from the given address or, where that is not valid,
-// from one that clients share, and sends it what the LAN host said first.
-func (s *server) connect(ctx context.Context, set *settings, client *member, from netip.Addr, dst netip.AddrPort, early []byte) (*relay.Socket, *bindlog.Binding, error) {
+// from one that clients share, and sends it early. More or all of what the LAN
+// host says may follow soon.
+func (s *server) connect(ctx context.Context, set *settings, client *member, from netip.Addr, dst netip.AddrPort, soon bool, early []byte) (*relay.Socket, *bindlog.Binding, error) {
 	ctx, cancel := context.WithTimeout(ctx, set.config.Limits.ConnectTimeout)
 	defer cancel()
 	d, book := set.dialer, set.own
+	d.Soon = soon
 	if d.Source, d.Transparent = from, from.IsValid(); !d.Transparent {
 		d.Source, book = set.sources.For(client.name, dst.Addr().Unmap().Is6()), set.book
 	}

@@ -49,7 +49,7 @@ func (s *server) takeOver(ctx context.Context, cpe *relay.Socket, on *onPath) {
 	var server *relay.Socket
 	var binding *bindlog.Binding
 	if err == nil {
-		server, binding, err = s.connect(ctx, set, client, from, dst, nil)
+		server, binding, err = s.connect(ctx, set, client, from, dst, false, nil)
 	}
 	if err != nil {
 		client.limits.Release(false)
