@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -95,4 +96,20 @@ func undrain(o options, stdout io.Writer) error {
 		err = control.PrintJSON(stdout, now)
 	}
 	return err
+}
+
+// drainConnections lets those there are end by themselves, until drain ends.
+func (d *concentrator) drainConnections(drain context.Context) {
+	// Requests on their way are answered first: they may become connections.
+	answered := make(chan struct{})
+	go func() { d.server.setups.Wait(); close(answered) }()
+	select {
+	case <-answered:
+	case <-drain.Done():
+		d.cutSetups()
+		<-answered
+	}
+	if cut := d.server.engine.Drain(drain); cut > 0 {
+		d.log.Warn("connections cut", "reason", context.Cause(drain), "connections", cut)
+	}
 }
