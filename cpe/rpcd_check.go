@@ -8,9 +8,9 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
-	"syscall"
 
 	"github.com/tandem-mptcp/tandem/shared/cli"
+	"github.com/tandem-mptcp/tandem/shared/program"
 	"golang.org/x/sys/unix"
 )
 
@@ -57,14 +57,12 @@ func (o options) startCheck() error {
 		return err
 	}
 	defer nothing.Close()
-	p, err := os.StartProcess(self, append([]string{self, "rpcd", checking}, o.flags()...), &os.ProcAttr{
-		Files: []*os.File{nothing, output, output, lock}, // the lock goes on with it
-		Sys:   &syscall.SysProcAttr{Setsid: true},
-	})
+	_, err = program.Start(self, append([]string{self, "rpcd", checking}, o.flags()...), true,
+		nothing, output, output, lock) // the lock goes on with it
 	if err != nil {
 		return fmt.Errorf("start the check: %w", err)
 	}
-	return p.Release()
+	return nil
 }
 
 func (o options) flags() []string {
@@ -89,16 +87,15 @@ func (o options) runCheck() int {
 	if err != nil {
 		return cli.Failed
 	}
-	p, err := os.StartProcess(self, append([]string{self, "check", "--json"}, o.flags()...),
-		&os.ProcAttr{Files: []*os.File{os.Stdin, os.Stdout, os.Stderr}})
+	p, err := program.Start(self, append([]string{self, "check", "--json"}, o.flags()...), false, os.Stdin, os.Stdout, os.Stderr)
 	if err != nil {
 		return cli.Failed
 	}
-	state, err := p.Wait()
+	status, err := p.Wait()
 	if err != nil {
 		return cli.Failed
 	}
-	if err := os.WriteFile(o.checkFile("exit"), []byte(strconv.Itoa(state.ExitCode())), 0o600); err != nil {
+	if err := os.WriteFile(o.checkFile("exit"), []byte(strconv.Itoa(status.Code())), 0o600); err != nil {
 		return cli.Failed
 	}
 	return cli.Done

@@ -5,6 +5,7 @@ package program
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"io/fs"
@@ -60,12 +61,12 @@ func Run(ctx context.Context, input, name string, args ...string) (output, compl
 	if _, err := files[0].Seek(0, io.SeekStart); err != nil {
 		return "", "", err
 	}
-	p, err := os.StartProcess(path, append([]string{name}, args...), &os.ProcAttr{Files: files[:]})
+	p, err := Start(path, append([]string{name}, args...), false, files[:]...)
 	if err != nil {
 		return "", "", err
 	}
-	kept := context.AfterFunc(ctx, func() { _ = p.Kill() })
-	state, err := p.Wait()
+	kept := context.AfterFunc(ctx, p.Kill)
+	status, err := p.Wait()
 	kept()
 	if err != nil {
 		return "", "", err
@@ -77,11 +78,11 @@ func Run(ctx context.Context, input, name string, args ...string) (output, compl
 		return "", "", err
 	}
 	switch {
-	case state.Success():
+	case status == 0:
 	case ctx.Err() != nil:
 		err = ctx.Err()
 	default:
-		err = fmt.Errorf("%s", state)
+		err = errors.New(status.String())
 	}
 	return output, complaints, err
 }
