@@ -65,6 +65,8 @@ const (
 	deadProbeLate = 10 * time.Second
 	deadLate      = 10 * time.Minute
 
+	mostPatience = time.Second
+
 	// probeBytes is what a handshake and its end cost, both ways.
 	probeBytes = 320
 )
@@ -167,14 +169,19 @@ func (l *line) rest(now time.Time, compared bool) time.Duration {
 // pays spends the cost of a probe, if a metered line has as much left.
 func (l *line) pays() bool { return l.budget.Take(l.wan, probeBytes) }
 
-// patience is how long an answer may take.
-func (l *line) patience() time.Duration {
+// patience is how long an answer may take. elsewhere is the round trip that others
+// have found; without any, the line may be one by satellite.
+func (l *line) patience(elsewhere time.Duration) time.Duration {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if l.rtt == 0 {
-		return 300 * time.Millisecond
+	rtt := l.rtt
+	if rtt == 0 {
+		rtt = elsewhere
 	}
-	return min(max(2*l.rtt, l.rtt+80*time.Millisecond), time.Second)
+	if rtt == 0 {
+		return mostPatience
+	}
+	return min(max(2*rtt, rtt+80*time.Millisecond), mostPatience)
 }
 
 // settled tells whether the round trip is known and has not changed lately.

@@ -70,19 +70,21 @@ func TestDue(t *testing.T) {
 }
 
 func TestPatience(t *testing.T) {
-	l := new(line)
-	if got := l.patience(); got != 300*time.Millisecond {
-		t.Errorf("unknown line: %v", got)
-	}
-	for _, tt := range []struct{ rtt, low, top time.Duration }{
-		{time.Millisecond, 80 * time.Millisecond, 100 * time.Millisecond},
-		{45 * time.Millisecond, 100 * time.Millisecond, 150 * time.Millisecond},
-		{600 * time.Millisecond, time.Second, time.Second},
+	for _, tt := range []struct{ own, elsewhere, low, top time.Duration }{
+		{0, 0, time.Second, time.Second},
+		{time.Millisecond, 0, 80 * time.Millisecond, 100 * time.Millisecond},
+		{45 * time.Millisecond, 0, 100 * time.Millisecond, 150 * time.Millisecond},
+		{600 * time.Millisecond, 0, time.Second, time.Second},
+		{0, 45 * time.Millisecond, 100 * time.Millisecond, 150 * time.Millisecond},
+		{0, 240 * time.Millisecond, 400 * time.Millisecond, 500 * time.Millisecond},
+		{45 * time.Millisecond, 240 * time.Millisecond, 100 * time.Millisecond, 150 * time.Millisecond},
 	} {
 		l := new(line)
-		l.answered(tt.rtt)
-		if got := l.patience(); got < tt.low || got > tt.top {
-			t.Errorf("round trip %v: patience %v, want %v to %v", tt.rtt, got, tt.low, tt.top)
+		if tt.own > 0 {
+			l.answered(tt.own)
+		}
+		if got := l.patience(tt.elsewhere); got < tt.low || got > tt.top {
+			t.Errorf("round trip %v, elsewhere %v: patience %v, want %v to %v", tt.own, tt.elsewhere, got, tt.low, tt.top)
 		}
 	}
 }

@@ -182,7 +182,7 @@ func (w *Watch) judge(ctx context.Context, l *line, wan uplink.WAN, targets []ne
 		// Twice, since a packet may get lost; the second time before the first is
 		// given up, with a look at the other lines, which tell whether the
 		// concentrator is there.
-		patience := l.patience()
+		patience := l.patience(wan.Delay)
 		ask := func() chan bool {
 			answer := make(chan bool, 1)
 			go func() { answer <- w.answers(ctx, l, wan, target, patience) }()
@@ -211,7 +211,7 @@ func (w *Watch) judge(ctx context.Context, l *line, wan uplink.WAN, targets []ne
 		w.Lines.Declare(wan.Name, "no answer from the concentrator over this line, but over another")
 		return false
 	}
-	if w.answers(ctx, l, wan, target, time.Second) {
+	if w.answers(ctx, l, wan, target, mostPatience) {
 		w.Lines.Declare(wan.Name, "")
 	}
 	return false
@@ -231,7 +231,7 @@ func (w *Watch) othersAnswer(ctx context.Context, than string, targets []netip.A
 		w.mu.Unlock()
 		asked++
 		w.Budget.Owe(wan, probeBytes) // a dead line costs more than its price
-		go func() { answer <- w.answers(ctx, l, wan, target, l.patience()) }()
+		go func() { answer <- w.answers(ctx, l, wan, target, l.patience(wan.Delay)) }()
 	}
 	any := false
 	for range asked {

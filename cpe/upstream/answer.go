@@ -69,7 +69,7 @@ func (c *Converter) wait(ctx context.Context, conn *relay.Socket, a *Attempt, bu
 // the request had better be sent again: the line it went over is gone, or the
 // converter's kernel has not acknowledged it.
 func (c *Converter) await(ctx context.Context, conn *relay.Socket, a *Attempt) error {
-	asked, patient := time.Now(), c.patience()
+	asked, patient := time.Now(), a.patience()
 	for wait := patient; ; wait = min(2*wait, 5*time.Second) {
 		for since, end := time.Now(), time.Now().Add(wait); ; {
 			err := conn.WaitReadable(min(patience, time.Until(end)))
@@ -99,7 +99,9 @@ func (c *Converter) await(ctx context.Context, conn *relay.Socket, a *Attempt) e
 }
 
 // patience is how long an answer may take before anybody wonders.
-func (c *Converter) patience() time.Duration { return max(patience, 3*c.RoundTrip()) }
+func (a *Attempt) patience() time.Duration {
+	return max(patience, 3*a.converter.roundTrip(a.Line))
+}
 
 // noAnswer books a connection that ended without an answer: the concentrator
 // went away in that moment, or turned us off without a word.

@@ -4,8 +4,8 @@
 // pair, so that what one connection learns the next one uses.
 //
 // Read converter.go (health), open.go (one connection), warm.go (those made in
-// advance), repair.go (when they end too early), trust.go, probe.go, syndata.go; onpath.go for
-// one that needs no request.
+// advance), repair.go (when they end too early), trust.go, probe.go, roundtrip.go,
+// syndata.go; onpath.go for one that needs no request.
 package upstream
 
 import (
@@ -68,15 +68,15 @@ type Converter struct {
 	zeroRTT zeroRTT
 	passes  passes
 	onPath  onPath
+	trips   roundTrips
 
 	mu     sync.Mutex
 	addrs  []netip.Addr
 	cookie []byte
-	heard  time.Time     // last sign of life
-	rtt    time.Duration // smoothed, of handshakes; 0 while unknown
-	down   error         // why it is not used; nil while it is
-	until  time.Time     // not to be asked before (Errors 64 and 65)
-	probe  *probe        // running check, shared by all who want one
+	heard  time.Time // last sign of life
+	down   error     // why it is not used; nil while it is
+	until  time.Time // not to be asked before (Errors 64 and 65)
+	probe  *probe    // running check, shared by all who want one
 	wakeUp chan struct{}
 	asked  chan struct{} // closed when the first check is over
 
@@ -145,26 +145,6 @@ func (c *Converter) Alive() {
 	}
 }
 
-// RoundTrip returns the smoothed time of a handshake, 0 while none is known.
-func (c *Converter) RoundTrip() time.Duration {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	return c.rtt
-}
-
-// shookHands books how long a handshake over a line took.
-func (c *Converter) shookHands(line string, took time.Duration) {
-	if c.Delay != nil {
-		c.Delay(line, took)
-	}
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if c.rtt == 0 {
-		c.rtt = took
-	}
-	c.rtt += (took - c.rtt) / 8
-}
-
 // Heard returns the time of the last sign of life.
 func (c *Converter) Heard() time.Time {
 	c.mu.Lock()
@@ -214,7 +194,7 @@ func (c *Converter) Asked() <-chan struct{} { return c.asked }
 // converter that is down whether it is back, until ctx ends.
 func (c *Converter) Run(ctx context.Context) error {
 	if _, _, err := c.addr(c.Mode); err == nil { // else a line comes first
-		_ = c.Verify(ctx)
+		_ = c.verify(ctx, true)
 	}
 	close(c.asked)
 	defer c.retired.Store(true)
@@ -237,7 +217,7 @@ func (c *Converter) Run(ctx context.Context) error {
 			case <-time.After(max(c.retryAfter(), time.Until(c.notBefore()))):
 			}
 			if !c.Usable() {
-				_ = c.Verify(ctx)
+				_ = c.verify(ctx, true)
 			}
 		}
 	}

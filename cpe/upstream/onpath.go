@@ -72,7 +72,7 @@ func (c *Converter) PlanServer(server netip.AddrPort, mode config.Mode) (*Attemp
 // come, or comes by plain TCP, the concentrator is asked whether it still works.
 func (a *Attempt) OpenServer(ctx context.Context) (conn *relay.Socket, isMPTCP bool, err error) {
 	c := a.converter
-	within, cancel := context.WithTimeout(ctx, max(c.timeout, 3*c.RoundTrip()))
+	within, cancel := context.WithTimeout(ctx, max(c.timeout, 3*c.roundTrip(a.Line)))
 	defer cancel()
 	conn, err = a.converter.Engine.Dial(within, &a.dialer, a.to, nil)
 	if err == nil {

@@ -109,9 +109,9 @@ func (a *Attempt) Open(ctx context.Context, request []byte) (*relay.Socket, erro
 	if len(request) > oneSYN {
 		a.SynData, a.dialer.SynData = false, false
 	}
-	timeout := max(a.converter.timeout, 3*a.converter.RoundTrip())
+	timeout := max(a.converter.timeout, 3*a.converter.roundTrip(a.Line))
 	if a.Mode != config.Bond {
-		timeout += a.converter.raceAfter() // for the line that comes into the race later
+		timeout += a.raceAfter() // for the line that comes into the race later
 	}
 	ctx, cancel := context.WithTimeout(ctx, timeout)
 	defer cancel()

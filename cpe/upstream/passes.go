@@ -127,7 +127,7 @@ func (c *Converter) Joins(conn syscall.Conn, began string, since time.Time) {
 		return // package steer makes them, some and later; or the concentrator announces where to
 	}
 	now := time.Now()
-	if now.Sub(since) < max(joinTime, 4*c.RoundTrip()) || !c.passes.mayLook(now) {
+	if now.Sub(since) < joinTime || !c.passes.mayLook(now) {
 		return
 	}
 	subflows, err := mptcp.Subflows(conn)
@@ -137,9 +137,15 @@ func (c *Converter) Joins(conn syscall.Conn, began string, since time.Time) {
 	to := subflows[0].Remote.Addr()
 	for _, w := range c.lines() {
 		if source, leads := w.Source(to); w.Name != began && w.Up && leads && w.Since.Before(since) {
+			if now.Sub(since) < 4*c.roundTrip(w) {
+				continue
+			}
 			joined := false
 			for _, s := range subflows {
-				joined = joined || s.Local.Addr() == source && s.MinRTT > 0
+				if s.Local.Addr() == source && s.MinRTT > 0 {
+					joined = true
+					c.trips.seen(w.Name, s.MinRTT)
+				}
 			}
 			c.Joined(w, joined)
 		}

@@ -2,8 +2,12 @@ package upstream
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"sync"
 	"time"
+
+	"golang.org/x/sys/unix"
 
 	"github.com/tandem-mptcp/tandem/cpe/config"
 	"github.com/tandem-mptcp/tandem/cpe/handshake"
@@ -11,26 +15,30 @@ import (
 
 // probe is one running check of a converter.
 type probe struct {
-	done chan struct{}
-	err  error
+	done    chan struct{}
+	err     error
+	patient bool // nobody is to wait for it
 }
-
-// probeTime is what two round trips to the concentrator may take. With the
-// patience for an answer it stays below a second.
-const probeTime = 500 * time.Millisecond
 
 // Verify asks the converter for its supported TCP extensions (RFC 8803 section
 // 4.2.2), the smallest exchange there is, and books the outcome. Callers that
 // come while a check is running share its result.
-func (c *Converter) Verify(ctx context.Context) error {
+func (c *Converter) Verify(ctx context.Context) error { return c.verify(ctx, false) }
+
+// verify does so; a patient check takes its time, and others go by what was found
+// before.
+func (c *Converter) verify(ctx context.Context, patient bool) error {
 	c.mu.Lock()
-	p := c.probe
+	p, down := c.probe, c.down
 	if p == nil {
-		p = &probe{done: make(chan struct{})}
+		p = &probe{done: make(chan struct{}), patient: patient}
 		c.probe = p
 		go c.runProbe(p)
 	}
 	c.mu.Unlock()
+	if p.patient && !patient && down != nil {
+		return down
+	}
 	select {
 	case <-p.done:
 		return p.err
@@ -44,7 +52,7 @@ func (c *Converter) runProbe(p *probe) {
 	// converter: ask over the next one.
 	for range 3 {
 		var attempt *Attempt
-		attempt, p.err = c.ask()
+		attempt, p.err = c.ask(p.patient)
 		if p.err == nil || attempt == nil || !attempt.Superseded() {
 			break
 		}
@@ -63,7 +71,7 @@ func (c *Converter) runProbe(p *probe) {
 // ask tries the best line and, before a converter that worked is given up, the
 // others at the same time: it may be the line that is dead. It returns what it
 // asked over in the first place, nil if it could not.
-func (c *Converter) ask() (*Attempt, error) {
+func (c *Converter) ask(patient bool) (*Attempt, error) {
 	attempt, err := c.Plan(Plain, c.Mode)
 	if err != nil {
 		return nil, err
@@ -76,30 +84,52 @@ func (c *Converter) ask() (*Attempt, error) {
 			}
 		}
 	}
-	ctx, cancel := context.WithTimeout(context.Background(), max(probeTime, 6*c.RoundTrip()))
-	defer cancel()
-	elsewhere := make(chan error, len(others))
 	// A good line answers before the others are bothered.
-	wait := max(100*time.Millisecond, 2*c.RoundTrip())
+	rtt := c.roundTrip(attempt.Line)
+	wait := max(100*time.Millisecond, 2*rtt)
 	if c.Mode != config.Bond {
-		wait = max(250*time.Millisecond, 3*c.RoundTrip())
+		wait = max(250*time.Millisecond, 3*rtt)
 	}
-	timer := time.AfterFunc(wait, func() {
+	begun := time.Now()
+	over := func(a *Attempt, after time.Duration) error {
+		d := c.probeTime(a.Line, after)
+		if patient {
+			d = max(d, probeTimePatient)
+		}
+		ctx, cancel := context.WithDeadline(context.Background(), begun.Add(d))
+		defer cancel()
+		return c.askOver(ctx, a)
+	}
+	here, elsewhere := make(chan error, 1), make(chan error, len(others))
+	go func() { here <- over(attempt, 0) }()
+	askOthers := sync.OnceFunc(func() {
 		for _, other := range others {
-			go func() { elsewhere <- c.askOver(ctx, other) }()
+			go func() { elsewhere <- over(other, wait) }()
 		}
 	})
-	err = c.askOver(ctx, attempt)
-	if err == nil || timer.Stop() {
-		return attempt, err
-	}
-	for range others {
-		if <-elsewhere == nil {
-			c.suspect(attempt.Line.Name)
-			return attempt, nil
+	defer time.AfterFunc(wait, askOthers).Stop()
+	for left := len(others); ; {
+		select {
+		case err = <-here:
+			if err == nil || errors.Is(err, unix.ECONNREFUSED) || left == 0 {
+				return attempt, err
+			}
+			here = nil
+			askOthers()
+		case other := <-elsewhere:
+			switch left--; {
+			case other == nil:
+				go func() {
+					if here == nil || <-here != nil {
+						c.suspect(attempt.Line.Name)
+					}
+				}()
+				return attempt, nil
+			case here == nil && left == 0:
+				return attempt, err
+			}
 		}
 	}
-	return attempt, err
 }
 
 func (c *Converter) askOver(ctx context.Context, attempt *Attempt) error {

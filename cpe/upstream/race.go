@@ -14,8 +14,8 @@ import (
 // raceAfter is how long a line has to answer a SYN before another one is asked
 // too. Generous: over a metered line a needless SYN costs money, and a line
 // that is known to be dead is not asked at all.
-func (c *Converter) raceAfter() time.Duration {
-	return max(300*time.Millisecond, 3*c.RoundTrip())
+func (a *Attempt) raceAfter() time.Duration {
+	return max(300*time.Millisecond, 3*a.converter.roundTrip(a.Line))
 }
 
 // spares tells whether a mode leaves a line alone until it is needed. A SYN that
@@ -47,7 +47,7 @@ func (a *Attempt) race(ctx context.Context, request []byte) (*relay.Socket, erro
 	if err != nil {
 		return nil, err
 	}
-	if over, _ := planned.Connected(ctx, a.converter.raceAfter()); over {
+	if over, _ := planned.Connected(ctx, a.raceAfter()); over {
 		return a.finish(ctx, planned, started)
 	}
 	entrants := []*Attempt{a, a.beside(next)}
@@ -62,7 +62,7 @@ func (a *Attempt) race(ctx context.Context, request []byte) (*relay.Socket, erro
 		defer cancel()
 		giveUp[i] = cancel
 		// The time of the second one has come.
-		timers[i] = time.AfterFunc(time.Duration(i-1)*a.converter.raceAfter(), func() {
+		timers[i] = time.AfterFunc(time.Duration(i-1)*a.raceAfter(), func() {
 			var f finish
 			if f.entrant = i; i == 0 {
 				f.conn, f.err = a.finish(ctx, planned, started)

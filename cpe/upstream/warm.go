@@ -129,7 +129,7 @@ func (c *Converter) hold(ctx context.Context, attempt *Attempt) (*warm.Conn, err
 	}()
 	stop := context.AfterFunc(ctx, func() { conn.Close() })
 	defer stop()
-	_ = conn.SetDeadline(time.Now().Add(max(c.timeout, 4*c.RoundTrip())))
+	_ = conn.SetDeadline(time.Now().Add(max(c.timeout, 4*c.roundTrip(attempt.Line))))
 	if attempt.strayed { // it must not be taken for a replay
 		if request, nonce, err = handshake.AppendHold(nil, c.Wanted, c.signer); err != nil {
 			return nil, err
