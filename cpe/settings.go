@@ -100,7 +100,7 @@ func (p *proxy) newConcentrator(c config.Concentrator, key credential.Key, signe
 	converter := upstream.NewConverter(p.log, c, signer, ruleset.MarkOwn, cfg.ConnectTimeout, p.lines.WANs)
 	converter.Affords = p.budget.Take
 	converter.Mode, converter.Steered, converter.Engine = cfg.Mode, ready.steers, p.engine
-	converter.Suspect, converter.Delay = p.lines.Suspect, p.lines.Delay
+	converter.Suspect, converter.Delay, converter.Refresh = p.lines.Suspect, p.lines.Delay, p.lines.Poke
 	if err := converter.KeepWarm(ready.lowest, ready.highest, ready.probe); err != nil {
 		p.log.Warn("no connections are made in advance", "concentrator", c.Name, "err", err)
 	}

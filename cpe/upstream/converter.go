@@ -12,9 +12,12 @@ import (
 	"context"
 	"errors"
 	"net/netip"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"golang.org/x/sys/unix"
 
 	"github.com/tandem-mptcp/tandem/cpe/config"
 	"github.com/tandem-mptcp/tandem/cpe/uplink"
@@ -44,6 +47,9 @@ type Converter struct {
 	// ports of the concentrator whose connections are asked for.
 	Inbound func(*Inbound)
 	Wanted  []reverse.Ports
+	// Refresh, if set, looks at the lines now. Of an address that has gone they may
+	// hear a moment later than who wants to use it.
+	Refresh func()
 	// Suspect, if set, is told of a line that did not answer where another did.
 	Suspect func(line string)
 	// Engine has the connections; set it before any is made.
@@ -238,6 +244,17 @@ func (c *Converter) addr(mode config.Mode) (netip.AddrPort, uplink.WAN, error) {
 		}
 	}
 	return netip.AddrPort{}, uplink.WAN{}, ErrNoLine
+}
+
+// outdated tells whether err shows that what is known of the lines is older than
+// what the kernel knows, such as an address that is on its way out. It is up to
+// date then.
+func (c *Converter) outdated(err error) bool {
+	lapsed := slices.ContainsFunc([]error{unix.EADDRNOTAVAIL, unix.ENETUNREACH, unix.ENETDOWN, unix.ENODEV}, func(e error) bool { return errors.Is(err, e) })
+	if lapsed && c.Refresh != nil {
+		c.Refresh()
+	}
+	return lapsed
 }
 
 // ErrNoLine says that no access line is up that could reach the concentrator.

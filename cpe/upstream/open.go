@@ -119,7 +119,13 @@ func (a *Attempt) Open(ctx context.Context, request []byte) (*relay.Socket, erro
 		request = nil
 	}
 	conn, err := a.race(ctx, request)
-	a.loose = err != nil && request != nil && leftBehind(err)
+	for range replans {
+		if err == nil || !a.converter.outdated(err) || !a.replan(err) {
+			break
+		}
+		conn, err = a.race(ctx, nil)
+	}
+	a.loose = err != nil && (a.strayed || request != nil && leftBehind(err))
 	switch {
 	case err == nil:
 		return conn, nil
@@ -132,6 +138,24 @@ func (a *Attempt) Open(ctx context.Context, request []byte) (*relay.Socket, erro
 		go a.converter.Verify(context.WithoutCancel(ctx))
 	}
 	return nil, fmt.Errorf("%s over %s: %w", a.to, a.Line.Name, err)
+}
+
+// replans is how often a connection that could not leave is planned anew: lines
+// change their address and their routes one after the other.
+const replans = 3
+
+// replan makes the attempt, which failed with err, one of the line that is preferred
+// now.
+func (a *Attempt) replan(err error) bool {
+	a.strayed = a.strayed || a.SynData && leftBehind(err)
+	to, line, none := a.converter.addr(a.Mode)
+	if none != nil {
+		return false
+	}
+	again := a.converter.over(line, to, Plain)
+	a.Line, a.to, a.dialer = again.Line, again.to, again.dialer
+	a.SynData = false
+	return true
 }
 
 // leftBehind tells whether a connection failed after its SYN had been sent, and

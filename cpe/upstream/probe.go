@@ -53,7 +53,7 @@ func (c *Converter) runProbe(p *probe) {
 	for range 3 {
 		var attempt *Attempt
 		attempt, p.err = c.ask(p.patient)
-		if p.err == nil || attempt == nil || !attempt.Superseded() {
+		if p.err == nil || attempt == nil || !(c.outdated(p.err) || attempt.Superseded()) {
 			break
 		}
 	}

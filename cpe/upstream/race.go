@@ -114,7 +114,7 @@ func (a *Attempt) race(ctx context.Context, request []byte) (*relay.Socket, erro
 			a.converter.suspect(a.Line.Name)
 		}
 		a.Line, a.dialer = entrants[best].Line, entrants[best].dialer
-		a.SynData, a.strayed = false, a.SynData
+		a.SynData, a.strayed = false, a.strayed || a.SynData
 	}
 	return came[best].conn, nil
 }
