@@ -231,7 +231,7 @@ func (l *loop) tell(r ready) {
 		from.turn(l)
 	}
 	// A leg that has nothing more to say can still fail.
-	if from.state == ended && r.events&unix.EPOLLERR != 0 && !f.over {
+	if (from.state == ended || from.state == holding) && r.events&unix.EPOLLERR != 0 && !f.over {
 		if err := r.leg.failure(); err != nil {
 			f.finish(err)
 		}

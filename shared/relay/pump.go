@@ -32,6 +32,7 @@ const (
 	asleep               // for its timer
 	stalled              // for dst to have room
 	queued               // for the others to have had their turn
+	holding              // for what it wrote to arrive, before the end is passed on
 	ended                // for nothing
 )
 
@@ -40,6 +41,10 @@ const fair = 512 << 10
 
 // turn moves what can be moved now.
 func (p *pump) turn(l *loop) {
+	if p.state == holding {
+		p.end()
+		return
+	}
 	timed := p.state == asleep
 	p.state = waiting
 	for moved, drained := 0, false; ; {
@@ -153,9 +158,15 @@ func (p *pump) rest(l *loop, moved int) {
 	l.listen(p.src)
 }
 
-// end passes the end of file on.
+// end passes the end of file on, once that may be.
 func (p *pump) end() {
 	p.release()
+	held := p.state == holding
+	if pause := p.dst.holdEnd(held); pause > 0 {
+		p.state = holding
+		p.flow.loop.timers.add(p, now()+int64(pause))
+		return
+	}
 	p.state = ended
 	f := p.flow
 	if p.opposite().state != ended { // else closing does it
