@@ -175,11 +175,16 @@ func TestAddressChanges(t *testing.T) {
 // talk echoes words until stop, and fails the test when one does not come
 // back right.
 func talk(t *testing.T, c net.Conn, i int, stop chan struct{}) {
+	talkAt(t, c, i, 50*time.Millisecond, stop)
+}
+
+// talkAt is talk at a pace.
+func talkAt(t *testing.T, c net.Conn, i int, pace time.Duration, stop chan struct{}) {
 	for n := 0; ; n++ {
 		select {
 		case <-stop:
 			return
-		case <-time.After(50 * time.Millisecond): // the flow's own pace
+		case <-time.After(pace): // the flow's own
 		}
 		if err := say(c, fmt.Sprintf("flow %d word %d\n", i, n)); err != nil {
 			t.Errorf("flow %d: %v", i, err)

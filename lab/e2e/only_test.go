@@ -114,17 +114,40 @@ func TestYoungFlowLosesItsLine(t *testing.T) {
 	}
 }
 
-// TestFailoverGap has the first line swallow packets under the only download of a
-// router whose second one is idle (45 ms): it goes on over that, by the bar of
-// -long, on a quiet machine, within 1 s.
+// TestFailoverGap has the first line swallow packets under a download, alone and
+// among flows that talk, while the second one is idle (45 ms): all go on over that,
+// by the bar of -long, on a quiet machine, within 1 s.
 func TestFailoverGap(t *testing.T) {
-	t.Parallel()
+	lives := []int{1}
+	if *long {
+		lives = []int{1, 21, 200}
+	}
+	for _, live := range lives {
+		t.Run(fmt.Sprintf("%d flows", live), func(t *testing.T) { failoverGap(t, live) })
+	}
+}
+
+func failoverGap(t *testing.T, live int) {
+	if !*long { // figures are of one run at a time
+		t.Parallel()
+	}
 	line := labnet.Symmetric(50e6, 20e6, 22500*time.Microsecond)
 	o := house.Options{Spec: labnet.Spec{WANs: []labnet.WAN{{Name: "dsl", Link: line}, {Name: "lte", Link: line}}}}
 	o.CPE = "\toption mode 'failover'\n"
 	h := build(t, o)
 	ready(t, h)
 	total := endless(t, h)
+	stop := make(chan struct{})
+	var wg sync.WaitGroup
+	for i := range live - 1 {
+		c := dial(t, h, house.Server4, house.EchoPort)
+		wg.Add(1)
+		go func() {
+			defer wg.Done()
+			time.Sleep(time.Duration(i) * time.Second / time.Duration(live)) // not all at once
+			talkAt(t, c, i, time.Second, stop)
+		}()
+	}
 	grows := func() {
 		t.Helper()
 		before := total()
@@ -142,22 +165,31 @@ func TestFailoverGap(t *testing.T) {
 		if err := h.Link("dsl").SetBlackhole(true); err != nil {
 			t.Fatal(err)
 		}
-		eventually(t, 20*time.Second, "the flow is on the standby", func() bool { n, _ := askFlows(t, h).on("lte"); return n == 1 })
+		begin := time.Now()
+		eventually(t, 20*time.Second, "the line is known to be dead", func() bool { return askPaths(t, h).line(t, "dsl").State == "down" })
+		known := time.Since(begin)
+		eventually(t, 20*time.Second, "all flows are on the standby", func() bool { n, _ := askFlows(t, h).on("lte"); return n == live })
+		moved := time.Since(begin)
 		grows()
 		longest := gap()
-		t.Logf("longest gap %v", longest.Round(time.Millisecond))
+		t.Logf("longest gap %v; dead after %v, all on the standby after %v", longest.Round(time.Millisecond), known.Round(time.Millisecond), moved.Round(time.Millisecond))
 		if longest > bar {
 			t.Errorf("longest gap %v, want at most %v", longest, bar)
 		}
 		if err := h.Link("dsl").SetBlackhole(false); err != nil {
 			t.Fatal(err)
 		}
-		eventually(t, 20*time.Second, "it is back, and has left the standby", func() bool {
+		eventually(t, 20*time.Second, "all are back, and have left the standby", func() bool {
 			f := askFlows(t, h)
 			first, _ := f.on("dsl")
 			second, _ := f.on("lte")
-			return first == 1 && second == 0
+			return first == live && second == 0
 		})
 		grows()
+	}
+	close(stop)
+	wg.Wait()
+	if f := status(t, h).Flows; f.Direct != 0 || f.Refused != 0 {
+		t.Errorf("flows %+v", f)
 	}
 }
