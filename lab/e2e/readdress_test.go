@@ -53,21 +53,21 @@ func TestNewConnectionsWhileAddressChanges(t *testing.T) {
 			}
 		}()
 	}
-	changes := 8
+	changes := 6
 	if *long {
-		changes = 60
+		changes = 40
 	}
 	c := &chaos{House: h, t: t}
 	line := &chaosLine{name: "dsl"}
 	for range changes {
-		time.Sleep(250 * time.Millisecond) // between changes
+		time.Sleep(600 * time.Millisecond) // between changes
 		t.Logf("%v: another address", time.Since(begin).Round(time.Millisecond))
 		c.must(c.readdress(line))
 	}
 	close(stop)
 	wg.Wait()
 	t.Logf("%d connections, the longest took %v", opened, worst.Round(time.Millisecond))
-	if n := broken.Load(); n > int64(changes)/4+1 {
+	if n := int(broken.Load()); n > opened/20 {
 		t.Errorf("%d of %d broke", n, opened)
 	}
 	if f := status(t, h).Flows; f.Direct != 0 || f.Refused != 0 {
