@@ -130,7 +130,7 @@ func parseAddress(about *nl.IfAddrmsg, attrs []syscall.NetlinkRouteAttr) (addres
 	return a, a.ip.IsValid()
 }
 
-// changes tells of devices and addresses that change.
+// changes tells of devices, addresses and policy routing rules that change.
 type changes struct {
 	socket *nl.NetlinkSocket
 	seen   chan struct{} // several changes may be told as one
@@ -139,7 +139,8 @@ type changes struct {
 
 // watchChanges tells of all that happens after it has returned, until close.
 func watchChanges() (*changes, error) {
-	s, err := nl.Subscribe(unix.NETLINK_ROUTE, unix.RTNLGRP_LINK, unix.RTNLGRP_IPV4_IFADDR, unix.RTNLGRP_IPV6_IFADDR)
+	s, err := nl.Subscribe(unix.NETLINK_ROUTE, unix.RTNLGRP_LINK, unix.RTNLGRP_IPV4_IFADDR, unix.RTNLGRP_IPV6_IFADDR,
+		unix.RTNLGRP_IPV4_RULE) // mwan3's
 	if err != nil {
 		return nil, err
 	}

@@ -266,7 +266,7 @@ func (t *Tracker) refresh() error {
 	if err != nil {
 		return err
 	}
-	if old := t.facts.Swap(&facts); old != nil && !(slices.Equal(old.Local, facts.Local) && slices.Equal(old.OnLink, facts.OnLink)) {
+	if old := t.facts.Swap(&facts); old != nil && !(slices.Equal(old.Local, facts.Local) && slices.Equal(old.OnLink, facts.OnLink) && old.Mwan3 == facts.Mwan3) {
 		select {
 		case t.changed <- struct{}{}:
 		default:

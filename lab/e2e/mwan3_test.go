@@ -49,12 +49,7 @@ func TestBesideMwan3(t *testing.T) {
 	}
 	run(t, ctx, cpe, "ip", "rule", "add", "priority", "2002", "fwmark", "0x200/0x3f00", "lookup", "2")
 	run(t, ctx, cpe, "ip", "route", "add", "unreachable", "default", "table", "2")
-	if err := h.ReloadCPE(ctx); err != nil {
-		t.Fatal(err)
-	}
-	if got := warnings(); !strings.Contains(got, "mwan3 is at work") {
-		t.Errorf("warnings %q", got)
-	}
+	eventually(t, 5*time.Second, "mwan3 is seen", func() bool { return strings.Contains(warnings(), "mwan3 is at work") })
 	for range 5 {
 		if err := h.Download(ctx, "", house.Server4, 200_000); err != nil {
 			t.Error(err)
@@ -67,4 +62,6 @@ func TestBesideMwan3(t *testing.T) {
 	if err != nil || !strings.Contains(out, "mwan3 is at work") {
 		t.Errorf("check: %v\n%s", err, out)
 	}
+	run(t, ctx, cpe, "ip", "rule", "del", "priority", "2002")
+	eventually(t, 5*time.Second, "mwan3 is gone", func() bool { return warnings() == "" })
 }
