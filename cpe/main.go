@@ -4,12 +4,14 @@
 package main
 
 import (
+	"context"
 	"fmt"
 	"io"
 	"os"
 
 	"github.com/tandem-mptcp/tandem/cpe/config"
 	"github.com/tandem-mptcp/tandem/cpe/keys"
+	"github.com/tandem-mptcp/tandem/cpe/ruleset"
 	"github.com/tandem-mptcp/tandem/shared/cli"
 	"github.com/tandem-mptcp/tandem/shared/control"
 	"github.com/tandem-mptcp/tandem/shared/credential"
@@ -46,6 +48,7 @@ flags
                    (default /etc/tandem/state)
   --control PATH   control socket (default: what the configuration says)
   --name NAME      join: the section to write (default: the concentrator's, or a new one)
+  --kernel         validate: also whether the kernel has what the rules need
   --check          join: say what it would do, and do nothing
   --json           status, flows, check, join: print JSON
 
@@ -62,6 +65,7 @@ type options struct {
 	json        bool
 	name        string
 	check       bool
+	kernel      bool
 }
 
 func command(args []string, stdout, stderr io.Writer) int {
@@ -77,6 +81,7 @@ func command(args []string, stdout, stderr io.Writer) int {
 			f.Switch("json", &o.json)
 			f.String("name", &o.name)
 			f.Switch("check", &o.check)
+			f.Switch("kernel", &o.kernel)
 		},
 		Command: map[string]func() error{
 			"join":     func() error { return join(o, line, os.Stdin, stdout) },
@@ -116,6 +121,11 @@ func validate(o options, stdout io.Writer) error {
 	cfg, _, err := o.load()
 	if err != nil {
 		return err
+	}
+	if o.kernel {
+		if err := (ruleset.NFT{}).Possible(context.Background()); err != nil {
+			return err
+		}
 	}
 	state := "valid"
 	if !cfg.Enabled {

@@ -19,6 +19,12 @@ func TestLacking(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	router.in(t, "router", func() error {
+		if err := (NFT{}).Possible(context.Background()); err != nil {
+			t.Errorf("here all is possible, but: %v", err)
+		}
+		return nil
+	})
 	for _, tt := range []struct{ without, want string }{
 		{"tproxy", "nftables of this kernel has no tproxy: install kmod-nft-tproxy"},
 		{"tproxy|socket|fib", "nftables of this kernel has no tproxy, socket, fib: install kmod-nft-tproxy, kmod-nft-socket, kmod-nft-fib"},
@@ -40,6 +46,9 @@ printf '%%s\n' "$text" | exec %s "$@"
 				err := n.Apply(context.Background(), Render(labConfig(), policy.Facts{}, Intercept))
 				if err == nil || err.Error() != tt.want {
 					t.Errorf("got %v, want %s", err, tt.want)
+				}
+				if err := n.Possible(context.Background()); err == nil || err.Error() != tt.want {
+					t.Errorf("possible: %v, want %s", err, tt.want)
 				}
 				return nil
 			})

@@ -35,9 +35,9 @@ var daemonFiles = []struct {
 	{"tandem.capabilities.json", "/etc/capabilities/tandem.json", 0o644},
 }
 
-// daemonDepends: TPROXY and the socket match in the kernel, and the program
-// that loads rules, whichever variant of it the image has.
-var daemonDepends = []string{"libc", "kmod-nft-socket", "kmod-nft-tproxy", "nftables"}
+// daemonDepends: TPROXY, the socket and the fib match in the kernel, and the
+// program that loads rules, whichever variant of it the image has.
+var daemonDepends = []string{"libc", "kmod-nft-fib", "kmod-nft-socket", "kmod-nft-tproxy", "nftables"}
 
 // daemon is package tandem for one architecture, with the binary at program.
 func daemon(root, arch, program, version string, date time.Time) (pkg, error) {
