@@ -6,6 +6,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"time"
 
 	"github.com/tandem-mptcp/tandem/lab/bench"
 )
@@ -20,6 +21,8 @@ func benchmark(ctx context.Context, args []string) error {
 	only := fs.String("only", "", "`sections` to measure, such as short,bonded (default: all)")
 	rivals := fs.String("rivals", "", "`names` of what to compare, such as \"Tandem,HAProxy\" (default: all there are)")
 	check := fs.Bool("check", false, "compare with plain routing and raw MPTCP, and fail below stated floors")
+	fs.DurationVar(&o.Stay, "stay", 10*time.Minute, "how `long` section large stays with all its connections")
+	fs.StringVar(&o.Host, "host", "", "what this machine runs on, for the report of a `guest`")
 	report := fs.String("report", "", "write the tables into this `file`; what it has of other sections stays")
 	jsonFile := fs.String("json", "", "write the figures to this `file`")
 	if err := parseOnly(fs, args); err != nil {

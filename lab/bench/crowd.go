@@ -9,12 +9,16 @@ import (
 	"net/netip"
 	"path/filepath"
 	"sync"
+	"sync/atomic"
 	"time"
+
+	"golang.org/x/sys/unix"
 
 	"github.com/tandem-mptcp/tandem/concentrator/clients"
 	"github.com/tandem-mptcp/tandem/cpe/handshake"
 	"github.com/tandem-mptcp/tandem/lab/flood"
 	"github.com/tandem-mptcp/tandem/lab/house"
+	"github.com/tandem-mptcp/tandem/lab/servers"
 	"github.com/tandem-mptcp/tandem/shared/control"
 	"github.com/tandem-mptcp/tandem/shared/credential"
 	"github.com/tandem-mptcp/tandem/shared/mptcp"
@@ -27,10 +31,12 @@ type crowd struct {
 	clients []crowdClient
 	next    int
 	mu      sync.Mutex
-	conns   []*net.TCPConn
-	active  int // of conns, the first ones
+	active  []*net.TCPConn
+	idle    []int // bare descriptors: what holds them must not need memory to speak of
 	stop    chan struct{}
 	running sync.WaitGroup
+	closing sync.Once
+	lost    atomic.Int32 // chats that ended by themselves
 }
 
 type crowdClient struct {
@@ -42,6 +48,13 @@ type crowdClient struct {
 func newCrowd(ctx context.Context, h *house.House, n int) (*crowd, error) {
 	if err := flood.Open(ctx, h.Lab); err != nil {
 		return nil, err
+	}
+	for port := range crowdPorts {
+		l, err := h.Listen(house.Server4, crowdPort+port)
+		if err != nil {
+			return nil, err
+		}
+		go servers.Many(l.(*net.TCPListener))
 	}
 	c := &crowd{house: h, stop: make(chan struct{})}
 	store := clients.NewFolder(filepath.Join(h.Dir, "state", "clients"))
@@ -57,13 +70,25 @@ func newCrowd(ctx context.Context, h *house.House, n int) (*crowd, error) {
 	return c, err
 }
 
+// close ends all connections.
 func (c *crowd) close() {
-	close(c.stop)
-	c.running.Wait()
-	for _, conn := range c.conns {
-		_ = mptcp.Reset(conn)
-	}
+	c.closing.Do(func() {
+		close(c.stop)
+		c.running.Wait()
+		for _, conn := range c.active {
+			_ = mptcp.Reset(conn)
+		}
+		for _, fd := range c.idle {
+			mptcp.Sever(fd)
+			unix.Close(fd)
+		}
+	})
 }
+
+// Held connections lead to so many ports of the server, from crowdPort on: a
+// port of the concentrator's, which belongs to one client at a time, serves one
+// connection to each.
+const crowdPort, crowdPorts = 20_000, 16
 
 var crowdTo = netip.MustParseAddrPort(house.Concentrator4 + ":5124")
 
@@ -114,49 +139,78 @@ func (c *crowd) dialAs(ctx context.Context, client crowdClient, port int) (*net.
 // greet has each client make one connection: the first use of a key is noted
 // in the client's file.
 func (c *crowd) greet(ctx context.Context) error {
-	for range c.clients {
+	return c.together(len(c.clients), func() error {
 		conn, err := c.dial(ctx, house.OneBytePort)
-		if err != nil {
-			return err
+		if err == nil {
+			conn.Close()
 		}
-		conn.Close()
-	}
-	return nil
+		return err
+	})
 }
 
-// grow holds n connections in all, the first of them active.
-func (c *crowd) grow(ctx context.Context, n, active int) error {
+// together calls f n times, some at a time, and stops at errors.
+func (c *crowd) together(n int, f func() error) error {
 	var wg sync.WaitGroup
 	errs := make([]error, 32)
+	var left atomic.Int64
+	left.Store(int64(n))
 	for i := range errs {
 		wg.Add(1)
 		go func() {
 			defer wg.Done()
-			for {
-				c.mu.Lock()
-				enough := len(c.conns) >= n
-				c.mu.Unlock()
-				if enough {
-					return
-				}
-				conn, err := c.dial(ctx, house.EchoPort)
-				if err != nil {
-					errs[i] = err
-					return
-				}
-				c.mu.Lock()
-				c.conns = append(c.conns, conn)
-				c.mu.Unlock()
+			for errs[i] == nil && left.Add(-1) >= 0 {
+				errs[i] = f()
 			}
 		}()
 	}
 	wg.Wait()
-	if err := errors.Join(errs...); err != nil {
-		return fmt.Errorf("%d connections: %w", len(c.conns), err)
+	return errors.Join(errs...)
+}
+
+// grow holds n connections in all, the first of them active.
+func (c *crowd) grow(ctx context.Context, n, active int, say func(string)) error {
+	err := c.together(n-c.held(), func() error {
+		err := c.hold(ctx, active)
+		if held := c.held(); held%5000 == 0 {
+			say(fmt.Sprintf("%d connections held", held))
+		}
+		return err
+	})
+	if err != nil {
+		return fmt.Errorf("%d connections: %w", c.held(), err)
 	}
+	return nil
+}
+
+func (c *crowd) held() int {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return len(c.active) + len(c.idle)
+}
+
+// hold opens one more connection and lets it chat, if fewer than active do.
+func (c *crowd) hold(ctx context.Context, active int) error {
+	c.mu.Lock()
+	port := crowdPort + (c.next+c.next/len(c.clients))%crowdPorts // a client's: one after the other
+	c.mu.Unlock()
+	conn, err := c.dial(ctx, port)
+	if err != nil {
+		return err
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if len(c.active) >= active {
+		defer conn.Close()
+		fd, err := duplicate(conn)
+		if err == nil {
+			c.idle = append(c.idle, fd)
+		}
+		return err
+	}
+	c.active = append(c.active, conn)
 	const together = 20 // by one goroutine
-	for ; c.active+together <= min(active, len(c.conns)); c.active += together {
-		mine := c.conns[c.active : c.active+together : c.active+together]
+	if n := len(c.active); n%together == 0 {
+		mine := c.active[n-together : n : n]
 		c.running.Add(1)
 		go func() { defer c.running.Done(); c.chat(mine) }()
 	}
@@ -173,14 +227,34 @@ func (c *crowd) chat(conns []*net.TCPConn) {
 			return
 		case <-tick.C:
 		}
-		conn := conns[i%len(conns)]
-		if _, err := conn.Write(b); err != nil {
-			return
-		}
-		if _, err := io.ReadFull(conn, b); err != nil {
+		if err := beat(conns[i%len(conns)], b); err != nil {
+			c.lost.Add(1)
 			return
 		}
 	}
+}
+
+// beat sends a byte there and back.
+func beat(conn *net.TCPConn, b []byte) error {
+	_ = conn.SetDeadline(time.Now().Add(30 * time.Second))
+	_, err := conn.Write(b)
+	if err == nil {
+		_, err = io.ReadFull(conn, b)
+	}
+	return err
+}
+
+// duplicate returns a second descriptor of a connection, which stays when conn
+// is closed.
+func duplicate(conn *net.TCPConn) (fd int, err error) {
+	raw, err := conn.SyscallConn()
+	if err != nil {
+		return -1, err
+	}
+	if cerr := raw.Control(func(own uintptr) { fd, err = unix.FcntlInt(own, unix.F_DUPFD_CLOEXEC, 0) }); cerr != nil {
+		return -1, cerr
+	}
+	return fd, err
 }
 
 // newOnes opens so many connections a second for d, one after the other as

@@ -32,7 +32,7 @@ type piece struct {
 }
 
 func newReport() *Report {
-	return &Report{Date: time.Now().Format("2006-01-02"), Machine: machine(), Sections: map[string]any{}}
+	return &Report{Date: time.Now().Format("2006-01-02"), Machine: Machine(), Sections: map[string]any{}}
 }
 
 // add adds a section; load is what the machine had to do besides, when it began.
@@ -105,15 +105,15 @@ func (r *Report) SaveJSON(file string) error {
 	return os.WriteFile(file, append(text, '\n'), 0o644)
 }
 
-// loadAverage is that of the last minute.
-func loadAverage() string {
+// LoadAverage is that of the last minute.
+func LoadAverage() string {
 	text, _ := os.ReadFile("/proc/loadavg")
 	load, _, _ := strings.Cut(string(text), " ")
 	return load
 }
 
-// machine says what this ran on.
-func machine() string {
+// Machine says what this ran on.
+func Machine() string {
 	cpu := "unknown processor"
 	if f, err := os.Open("/proc/cpuinfo"); err == nil {
 		defer f.Close()

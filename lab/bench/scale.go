@@ -89,7 +89,7 @@ func runScale(ctx context.Context, o Options) (Outcome, error) {
 			break
 		}
 		o.Say(fmt.Sprintf("%d connections", n))
-		if err := c.grow(ctx, n, s.Active); err != nil {
+		if err := c.grow(ctx, n, s.Active, o.Say); err != nil {
 			return Outcome{}, err
 		}
 		time.Sleep(toRest)

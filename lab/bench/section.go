@@ -6,19 +6,22 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/tandem-mptcp/tandem/lab/house"
 	labnet "github.com/tandem-mptcp/tandem/lab/net"
 )
 
 // Sections is everything that can be measured, in the order of the report.
-var Sections = []Section{bulk, wan, connections, beside, memory, bloat, short, firstByte, warm, outage, bonded, scale}
+var Sections = []Section{bulk, wan, connections, beside, memory, bloat, short, firstByte, warm, outage, bonded, scale, large}
 
 // Section measures one thing.
 type Section struct {
 	Name  string // for --only, and its name in the JSON file
 	Title string // its heading in the report
 	Run   func(context.Context, Options) (Outcome, error)
+	// OnlyNamed: it is left out unless asked for by name.
+	OnlyNamed bool
 }
 
 // Outcome is what a section found.
@@ -30,12 +33,14 @@ type Outcome struct {
 
 // Options say what to measure, and with what.
 type Options struct {
-	Binaries string       // folder of the two daemons
-	Peers    string       // folder of programs built for comparison
-	Only     []string     // names of sections; none: all
-	Rivals   []string     // to compare; none: all
-	Rounds   int          // of what is measured in interleaved rounds
-	Say      func(string) // progress
+	Binaries string        // folder of the two daemons
+	Peers    string        // folder of programs built for comparison
+	Only     []string      // names of sections; none: all
+	Rivals   []string      // to compare; none: all
+	Rounds   int           // of what is measured in interleaved rounds
+	Say      func(string)  // progress
+	Stay     time.Duration // how long section large stays with all its connections
+	Host     string        // of a guest: what it runs on
 }
 
 // Run measures, section by section.
@@ -50,14 +55,17 @@ func Run(ctx context.Context, o Options) (*Report, error) {
 		}
 	}
 	r := newReport()
+	if o.Host != "" {
+		r.Machine += ", in " + o.Host
+	}
 	for _, s := range Sections {
-		if len(o.Only) > 0 && !slices.Contains(o.Only, s.Name) {
+		if (len(o.Only) > 0 || s.OnlyNamed) && !slices.Contains(o.Only, s.Name) {
 			continue
 		}
 		say := o.Say
 		o := o
 		o.Say = func(text string) { say(s.Name + ": " + text) }
-		load := loadAverage()
+		load := LoadAverage()
 		outcome, err := s.Run(ctx, o)
 		if err != nil {
 			return r, fmt.Errorf("section %q: %w", s.Name, err)
