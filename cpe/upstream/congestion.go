@@ -1,6 +1,21 @@
 package upstream
 
-import "golang.org/x/sys/unix"
+import (
+	"sync/atomic"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/tandem-mptcp/tandem/shared/mptcp"
+)
+
+// bandwidthAgain is when a kernel is asked again that did not have BBR. Each time
+// it looks for a module and starts a program to load it, which costs more than
+// the rest of a connection.
+const bandwidthAgain = time.Minute
+
+// noBandwidth is when that was, Unix time in seconds.
+var noBandwidth atomic.Int64
 
 // byBandwidth makes a connection's sender go by the bandwidth that it measures,
 // where the kernel has that (BBR; on OpenWrt the package kmod-tcp-bbr). A radio
@@ -8,6 +23,11 @@ import "golang.org/x/sys/unix"
 // that go by loss get a tenth of the line, and hold the other lines up. Where
 // there is none the kernel's choice stays.
 func byBandwidth(fd int) error {
-	_ = unix.SetsockoptString(fd, unix.IPPROTO_TCP, unix.TCP_CONGESTION, "bbr")
+	if last := noBandwidth.Load(); last != 0 && time.Now().Unix()-last < int64(bandwidthAgain/time.Second) {
+		return nil
+	}
+	if mptcp.SetCongestion(fd, "bbr") == unix.ENOENT {
+		noBandwidth.Store(time.Now().Unix())
+	}
 	return nil
 }

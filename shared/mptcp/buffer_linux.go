@@ -19,9 +19,9 @@ func setReceiveBuffer(fd, n int) error {
 	if n == 0 {
 		return nil
 	}
-	err := unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_RCVBUFFORCE, n)
+	err := setInt(fd, unix.SOL_SOCKET, unix.SO_RCVBUFFORCE, n)
 	if err == unix.EPERM {
-		err = unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_RCVBUF, n)
+		err = setInt(fd, unix.SOL_SOCKET, unix.SO_RCVBUF, n)
 	}
 	if err != nil {
 		return fmt.Errorf("set %q: %w", "SO_RCVBUFFORCE", err)

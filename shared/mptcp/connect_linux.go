@@ -2,14 +2,16 @@ package mptcp
 
 import (
 	"syscall"
+	"unsafe"
 
 	"golang.org/x/sys/unix"
 )
 
 // connect begins a handshake without waiting for it.
-func connect(fd int, to unix.Sockaddr) error {
-	switch err := unix.Connect(fd, to); err {
-	case nil, unix.EINPROGRESS, unix.EALREADY, unix.EINTR, unix.EISCONN:
+func connect(fd int, to *address) error {
+	_, _, err := unix.RawSyscall(unix.SYS_CONNECT, uintptr(fd), uintptr(unsafe.Pointer(&to.inet6)), to.size)
+	switch err {
+	case 0, unix.EINPROGRESS, unix.EALREADY, unix.EINTR, unix.EISCONN:
 		return nil
 	default:
 		return err
@@ -29,34 +31,38 @@ func connect(fd int, to unix.Sockaddr) error {
 //	EINPROGRESS       a SYN without data left: there is no cookie yet, or TFO
 //	                  is off for this destination after losses; nothing queued
 //	other errors      as connect
-func connectWithData(fd int, to unix.Sockaddr, b []byte) (n int, err error) {
-	n, err = unix.SendmsgN(fd, b, nil, to, unix.MSG_FASTOPEN|unix.MSG_NOSIGNAL)
-	switch err {
-	case nil:
-		return n, nil
+func connectWithData(fd int, to *address, b []byte) (n int, err error) {
+	sent, _, errno := unix.RawSyscall6(unix.SYS_SENDTO, uintptr(fd), uintptr(unsafe.Pointer(unsafe.SliceData(b))), uintptr(len(b)),
+		unix.MSG_FASTOPEN|unix.MSG_NOSIGNAL, uintptr(unsafe.Pointer(&to.inet6)), to.size)
+	switch errno {
+	case 0:
+		return int(sent), nil
 	case unix.EINPROGRESS, unix.EALREADY:
 		return 0, nil
 	default:
-		return 0, err
+		return 0, errno
 	}
 }
 
 // Connected tells whether the handshake of a socket is over, and how it ended.
 // The wake-up it is called after may be a spurious one.
 func Connected(fd int) (done bool, err error) {
-	errno, err := unix.GetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_ERROR)
+	errno, err := getInt(fd, unix.SOL_SOCKET, unix.SO_ERROR)
 	if err != nil {
 		return true, err
 	}
 	if errno != 0 {
 		return true, syscall.Errno(errno)
 	}
-	switch _, err := unix.Getpeername(fd); err {
-	case nil:
+	var peer unix.RawSockaddrAny
+	size := uint32(unix.SizeofSockaddrAny)
+	_, _, failed := unix.RawSyscall(unix.SYS_GETPEERNAME, uintptr(fd), uintptr(unsafe.Pointer(&peer)), uintptr(unsafe.Pointer(&size)))
+	switch failed {
+	case 0:
 		return true, nil
 	case unix.ENOTCONN:
 		return false, nil
 	default:
-		return true, err
+		return true, failed
 	}
 }

@@ -110,17 +110,18 @@ func (d *Dialer) dial(ctx context.Context, to netip.AddrPort, first []byte) (*ne
 // Start opens a socket that does not block and sends the SYN, with as much of
 // first as it takes. [Connected] tells when it is connected.
 func (d *Dialer) Start(to netip.AddrPort, first []byte) (fd, sent int, err error) {
-	addr, family, err := sockaddr(to)
+	addr, err := sockaddr(to)
 	if err != nil {
 		return -1, 0, err
 	}
+	family := addr.family()
 	synData := d.SynData && len(first) > 0
 	fd, err = d.open(family, synData)
 	if err != nil {
 		return -1, 0, err
 	}
 	if synData {
-		sent, err = connectWithData(fd, addr, first)
+		sent, err = connectWithData(fd, &addr, first)
 		if errors.Is(err, unix.EOPNOTSUPP) {
 			// Linux before 6.2, or the client bit of net.ipv4.tcp_fastopen is
 			// off. The failed attempt may have left its traces: begin anew.
@@ -128,10 +129,10 @@ func (d *Dialer) Start(to netip.AddrPort, first []byte) (fd, sent int, err error
 			if fd, err = d.open(family, false); err != nil {
 				return -1, 0, err
 			}
-			sent, err = 0, connect(fd, addr)
+			sent, err = 0, connect(fd, &addr)
 		}
 	} else {
-		err = connect(fd, addr)
+		err = connect(fd, &addr)
 	}
 	if err != nil {
 		unix.Close(fd)
@@ -176,7 +177,7 @@ func (d *Dialer) prepare(fd int, synData bool) error {
 		return err
 	}
 	if synData && !d.Cookie {
-		err := unix.SetsockoptInt(fd, unix.IPPROTO_TCP, unix.TCP_FASTOPEN_NO_COOKIE, 1)
+		err := setInt(fd, unix.IPPROTO_TCP, unix.TCP_FASTOPEN_NO_COOKIE, 1)
 		if err != nil && err != unix.EOPNOTSUPP && err != unix.ENOPROTOOPT { // those: before Linux 6.2
 			return fmt.Errorf("set %q: %w", "TCP_FASTOPEN_NO_COOKIE", err)
 		}
@@ -197,7 +198,7 @@ func (d *Dialer) bind(fd int) error {
 		if from.Addr().Is6() {
 			level, option = unix.SOL_IPV6, unix.IPV6_TRANSPARENT
 		}
-		if err := unix.SetsockoptInt(fd, level, option, 1); err != nil {
+		if err := setInt(fd, level, option, 1); err != nil {
 			return fmt.Errorf("set %q: %w", "IP_TRANSPARENT", err)
 		}
 	case d.Source.IsValid():
@@ -205,14 +206,14 @@ func (d *Dialer) bind(fd int) error {
 	default:
 		return nil
 	}
-	addr, _, err := sockaddr(from)
+	addr, err := sockaddr(from)
 	if err != nil {
 		return err
 	}
 	// Without this, bind takes a port for good and 28,000 connections exhaust
 	// an address. No effect on MPTCP before Linux 6.8, maybe an error.
-	_ = unix.SetsockoptInt(fd, unix.IPPROTO_IP, unix.IP_BIND_ADDRESS_NO_PORT, 1)
-	if err := unix.Bind(fd, addr); err != nil {
+	_ = setInt(fd, unix.IPPROTO_IP, unix.IP_BIND_ADDRESS_NO_PORT, 1)
+	if err := bind(fd, &addr); err != nil {
 		return fmt.Errorf("bind to %q: %w", from, os.NewSyscallError("bind", err))
 	}
 	return nil

@@ -128,8 +128,8 @@ func SynDataAcked(c syscall.Conn) (bool, error) {
 // subflow.
 func firstSubflow(c syscall.Conn) (info *unix.TCPInfo, err error) {
 	err = control(c, func(fd uintptr) error {
-		info, err = unix.GetsockoptTCPInfo(int(fd), unix.IPPROTO_TCP, unix.TCP_INFO)
-		if err != nil {
+		info = new(unix.TCPInfo)
+		if _, err := getsockopt(fd, unix.IPPROTO_TCP, unix.TCP_INFO, info); err != nil {
 			return fmt.Errorf("TCP_INFO: %w", err)
 		}
 		return nil

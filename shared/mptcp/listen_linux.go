@@ -84,7 +84,7 @@ func (lc *ListenConfig) Accept(addr netip.AddrPort) (*Acceptor, error) {
 
 // open returns a listening socket.
 func (lc *ListenConfig) open(addr netip.AddrPort) (*os.File, error) {
-	sa, family, err := sockaddr(addr)
+	sa, err := sockaddr(addr)
 	if err != nil {
 		return nil, err
 	}
@@ -92,19 +92,19 @@ func (lc *ListenConfig) open(addr netip.AddrPort) (*os.File, error) {
 	if lc.MPTCP {
 		protocol = unix.IPPROTO_MPTCP
 	}
-	fd, err := openSocket(family, protocol)
+	fd, err := openSocket(sa.family(), protocol)
 	if err != nil {
 		return nil, err
 	}
-	if err := lc.bind(fd, sa, family); err != nil {
+	if err := lc.bind(fd, &sa); err != nil {
 		unix.Close(fd)
 		return nil, err
 	}
 	return os.NewFile(uintptr(fd), "listener"), nil
 }
 
-func (lc *ListenConfig) bind(fd int, sa unix.Sockaddr, family int) error {
-	if err := setAll(fd, lc.options(family)); err != nil {
+func (lc *ListenConfig) bind(fd int, sa *address) error {
+	if err := setAll(fd, lc.options(sa.family())); err != nil {
 		return err
 	}
 	if err := setReceiveBuffer(fd, lc.ReceiveBuffer); err != nil {
@@ -113,7 +113,7 @@ func (lc *ListenConfig) bind(fd int, sa unix.Sockaddr, family int) error {
 	if err := bindToDevice(fd, lc.Device); err != nil {
 		return err
 	}
-	if err := unix.Bind(fd, sa); err != nil {
+	if err := bind(fd, sa); err != nil {
 		return os.NewSyscallError("bind", err)
 	}
 	backlog := lc.Backlog

@@ -21,7 +21,7 @@ func getsockopt[T any](fd uintptr, level, option int, v *T) (int, error) {
 }
 
 func getsockoptBytes(fd uintptr, level, option int, p unsafe.Pointer, n *uint32) error {
-	_, _, errno := unix.Syscall6(unix.SYS_GETSOCKOPT, fd, uintptr(level), uintptr(option),
+	_, _, errno := unix.RawSyscall6(unix.SYS_GETSOCKOPT, fd, uintptr(level), uintptr(option),
 		uintptr(p), uintptr(unsafe.Pointer(n)), 0)
 	if errno != 0 {
 		return errno
@@ -51,7 +51,7 @@ type setOption struct {
 
 func setAll(fd int, options []setOption) error {
 	for _, o := range options {
-		if err := unix.SetsockoptInt(fd, o.level, o.option, o.value); err != nil {
+		if err := setInt(fd, o.level, o.option, o.value); err != nil {
 			return fmt.Errorf("set %q: %w", o.name, err)
 		}
 	}
@@ -97,7 +97,7 @@ func bindToDevice(fd int, device string) error {
 	if device == "" {
 		return nil
 	}
-	if err := unix.SetsockoptString(fd, unix.SOL_SOCKET, unix.SO_BINDTODEVICE, device); err != nil {
+	if err := setString(fd, unix.SOL_SOCKET, unix.SO_BINDTODEVICE, device); err != nil {
 		return fmt.Errorf("bind to device %q: %w", device, err)
 	}
 	return nil
@@ -106,9 +106,10 @@ func bindToDevice(fd int, device string) error {
 // openSocket opens a non-blocking stream socket. The errors of an MPTCP
 // socket say what is missing.
 func openSocket(family, protocol int) (int, error) {
-	fd, err := unix.Socket(family, unix.SOCK_STREAM|unix.SOCK_NONBLOCK|unix.SOCK_CLOEXEC, protocol)
-	if err == nil {
-		return fd, nil
+	const kind = unix.SOCK_STREAM | unix.SOCK_NONBLOCK | unix.SOCK_CLOEXEC
+	fd, _, err := unix.RawSyscall(unix.SYS_SOCKET, uintptr(family), kind, uintptr(protocol))
+	if err == 0 {
+		return int(fd), nil
 	}
 	if protocol == unix.IPPROTO_MPTCP {
 		switch err {
@@ -120,26 +121,6 @@ func openSocket(family, protocol int) (int, error) {
 		return -1, fmt.Errorf("open mptcp socket: %w", err)
 	}
 	return -1, os.NewSyscallError("socket", err)
-}
-
-// sockaddr returns a in the form the system calls want, and its family.
-func sockaddr(a netip.AddrPort) (unix.Sockaddr, int, error) {
-	addr := a.Addr().Unmap()
-	switch {
-	case addr.Is4():
-		return &unix.SockaddrInet4{Port: int(a.Port()), Addr: addr.As4()}, unix.AF_INET, nil
-	case addr.Is6():
-		sa := &unix.SockaddrInet6{Port: int(a.Port()), Addr: addr.As16()}
-		if zone := addr.Zone(); zone != "" {
-			index, err := interfaceIndex(zone)
-			if err != nil {
-				return nil, 0, fmt.Errorf("zone %q: %w", zone, err)
-			}
-			sa.ZoneId = index
-		}
-		return sa, unix.AF_INET6, nil
-	}
-	return nil, 0, fmt.Errorf("address %q is not valid", a)
 }
 
 // interfaceIndex is the number of a device. (net.InterfaceByName lists them all.)
