@@ -13,6 +13,7 @@ type leg struct {
 	flow   *Flow
 	fd     int
 	events uint32 // what epoll tells of it
+	full   bool   // it had no room once
 	open   bool   // guarded by loop.mu, as is the closing of fd
 }
 

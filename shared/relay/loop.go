@@ -102,7 +102,7 @@ func (l *loop) add(f *Flow) error {
 	}
 	l.flows[f.id.slot] = f
 	for _, g := range []*leg{&f.client, &f.server} {
-		g.events = told | inward | outward
+		g.events = told | inward
 		if err := l.control(unix.EPOLL_CTL_ADD, g.fd, g.events, f.event(g)); err != nil {
 			l.release(f)
 			return err
@@ -246,10 +246,14 @@ func (l *loop) sleep(p *pump, at int64) {
 }
 
 // listen has epoll tell what is waited for at a leg. Changing it makes epoll
-// look again, so nothing is missed.
+// look again, so nothing is missed. Of room to write it tells nothing before some
+// was lacking: each new flow would wake the loop for nothing.
 func (l *loop) listen(g *leg) {
 	from, to := g.flow.of(g)
-	events := uint32(told | inward | outward)
+	events := uint32(told | inward)
+	if g.full {
+		events |= outward
+	}
 	if from.state == asleep {
 		events = told
 		if to.state == stalled {

@@ -96,7 +96,7 @@ func (p *pump) flush() bool {
 	for p.from < p.to {
 		n, err := p.dst.write(p.buf.bytes[p.from:p.to])
 		if err == unix.EAGAIN {
-			p.state = stalled
+			p.state, p.dst.full = stalled, true
 			p.flow.loop.listen(p.dst)
 			return false
 		}
