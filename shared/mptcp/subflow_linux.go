@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net/netip"
 	"runtime"
+	"sync"
 	"syscall"
 	"time"
 	"unsafe"
@@ -55,11 +56,26 @@ const maxSubflows = 72
 // firstGuess is enough for nearly all connections.
 const firstGuess = 4
 
+// space is what the kernel fills in.
+type space struct {
+	addrs [firstGuess]rawSubflowInfo
+	tcp   [firstGuess]unix.TCPInfo
+}
+
+var spaces = sync.Pool{New: func() any { return new(space) }}
+
 // fullInfo reads addresses and counters in one system call.
 func fullInfo(fd uintptr) ([]Subflow, error) {
 	for room := firstGuess; ; room = maxSubflows {
-		addrs := make([]rawSubflowInfo, room)
-		tcp := make([]unix.TCPInfo, room)
+		var addrs []rawSubflowInfo
+		var tcp []unix.TCPInfo
+		if room == firstGuess {
+			space := spaces.Get().(*space)
+			defer spaces.Put(space)
+			addrs, tcp = space.addrs[:], space.tcp[:]
+		} else {
+			addrs, tcp = make([]rawSubflowInfo, room), make([]unix.TCPInfo, room)
+		}
 		var pin runtime.Pinner // the kernel gets their addresses as numbers
 		pin.Pin(&addrs[0])
 		pin.Pin(&tcp[0])
