@@ -113,17 +113,16 @@ func (a *Attempt) Open(ctx context.Context, request []byte) (*relay.Socket, erro
 	if a.Mode != config.Bond {
 		timeout += a.raceAfter() // for the line that comes into the race later
 	}
-	ctx, cancel := context.WithTimeout(ctx, timeout)
-	defer cancel()
 	if !a.SynData {
 		request = nil
 	}
-	conn, err := a.race(ctx, request)
+	until := time.Now().Add(timeout)
+	conn, err := a.race(ctx, until, request)
 	for range replans {
 		if err == nil || !a.converter.outdated(err) || !a.replan(err) {
 			break
 		}
-		conn, err = a.race(ctx, nil)
+		conn, err = a.race(ctx, until, nil)
 	}
 	a.loose = err != nil && (a.strayed || request != nil && leftBehind(err))
 	switch {

@@ -37,17 +37,19 @@ var errNotBegun = errors.New("not begun")
 // race connects over the planned line and, if that does not answer in good
 // time, over the next best one as well. The first to answer is taken, and a
 // then says which line it is. Request goes in the SYN over the planned line only.
-func (a *Attempt) race(ctx context.Context, request []byte) (*relay.Socket, error) {
-	next, ok := uplink.Next(a.converter.lines(), a.to.Addr(), a.Mode, a.Line.Name)
-	if !ok || request != nil && a.converter.signer == nil { // which could not be sent twice
-		return a.dial(ctx, request)
-	}
+func (a *Attempt) race(ctx context.Context, until time.Time, request []byte) (*relay.Socket, error) {
 	started := time.Now()
 	planned, err := a.converter.Engine.Begin(ctx, &a.dialer, a.to, request)
 	if err != nil {
 		return nil, err
 	}
-	if over, _ := planned.Connected(ctx, a.raceAfter()); over {
+	if over, _ := planned.Connected(ctx, min(time.Until(until), a.raceAfter())); over {
+		return a.finish(ctx, planned, started)
+	}
+	ctx, cancel := context.WithDeadline(ctx, until) // few come here
+	defer cancel()
+	next, ok := uplink.Next(a.converter.lines(), a.to.Addr(), a.Mode, a.Line.Name)
+	if !ok || request != nil && a.converter.signer == nil { // which could not be sent twice
 		return a.finish(ctx, planned, started)
 	}
 	entrants := []*Attempt{a, a.beside(next)}
