@@ -42,6 +42,7 @@ type proxy struct {
 	refusals *ruleset.Refusals
 	ports    firstbytes.Ports
 	held     heldFlows
+	workers  workers
 	counters struct {
 		accepted, relayed, mptcp, direct, inbound, refused, setups atomic.Int64
 	}
@@ -51,7 +52,7 @@ type proxy struct {
 }
 
 func newProxy(log *logline.Logger, lines *uplink.Tracker) *proxy {
-	p := &proxy{log: log, lines: lines, engine: relay.NewEngine(), crowd: make(chan struct{}, 1), refusals: ruleset.NewRefusals()}
+	p := &proxy{log: log, lines: lines, engine: relay.NewEngine(), crowd: make(chan struct{}, 1), refusals: ruleset.NewRefusals(), workers: newWorkers()}
 	p.room.Store(1 << 30)
 	p.answers.New = func() any { return new([handshake.AnswerBuffer]byte) }
 	return p
@@ -59,6 +60,11 @@ func newProxy(log *logline.Logger, lines *uplink.Tracker) *proxy {
 
 // accept takes connections from l until it is closed.
 func (p *proxy) accept(ctx context.Context, l *mptcp.Acceptor) error {
+	handle := func(lan *relay.Socket) {
+		defer p.pending.Done()
+		defer p.counters.setups.Add(-1)
+		p.handle(ctx, lan)
+	}
 	for {
 		lan, err := p.engine.Accept(l, func(netip.Addr) bool { return true })
 		switch {
@@ -80,11 +86,7 @@ func (p *proxy) accept(ctx context.Context, l *mptcp.Acceptor) error {
 			p.crowded()
 		}
 		p.pending.Add(1)
-		go func() {
-			defer p.pending.Done()
-			defer p.counters.setups.Add(-1)
-			p.handle(ctx, lan)
-		}()
+		p.workers.do(lan, handle)
 	}
 }
 
