@@ -4,12 +4,13 @@ import (
 	"fmt"
 	"strconv"
 	"strings"
+	"time"
 )
 
 // Schema says what the file may hold, for programs that edit it: LuCI takes
 // its choices, ranges and defaults from here, so that they stand nowhere
 // twice. The first key is the type of section, the second the option.
-type Schema map[string]map[string]Option
+type Schema map[string]options
 
 // Option describes one option or list.
 type Option struct {
@@ -44,104 +45,110 @@ const (
 // reads the option; a test holds the two together.
 func Describe() Schema {
 	d := Default()
-	return Schema{
-		"tandem": {
-			"enabled":           one(kindBool, d.Enabled),
-			"lan":               list(kindDevice, d.LAN).upTo(maxDeviceName),
-			"mode":              choose(d.Mode.String(), modeNames[:]...),
-			"accept":            choose("early", "early", "faithful"),
-			"first_byte":        choose("auto", "auto", "warm", "syn", "plain"),
-			"warm_min":          amount(0, maxWarm, d.WarmMin),
-			"warm_max":          amount(0, maxWarm, d.WarmMax),
-			"syn_data":          {Kind: kindChoice, Choices: []string{"off", "on"}}, // first_byte has replaced it
-			"first_data_wait":   amount(0, int(maxFirstDataWait.Milliseconds()), d.FirstDataWait.Milliseconds()),
-			"server_first_port": list(kindPort, d.ServerFirstPorts),
-			"on_failure":        choose("direct", "direct", "refuse"),
-			"port":              one(kindPort, d.Port),
-			"connect_timeout":   amount(int(minTimeout.Milliseconds()), int(maxTimeout.Milliseconds()), d.ConnectTimeout.Milliseconds()),
-			"max_flows":         amount(1, maxMaxFlows, d.MaxFlows),
-			"memory_limit":      amount(0, maxMemory, d.MemoryLimit),
-			"gc_percent":        amount(0, maxGCPercent, d.GCPercent),
-			"quic":              choose("pass", "pass", "refuse"),
-			"log_level":         choose(strings.ToLower(d.LogLevel.String()), namesIn(logLevels())...),
-			"control":           one(kindPath, d.Control).upTo(maxSocketPath),
-		},
-		"concentrator": {
-			"enabled":  one(kindBool, true),
-			"address":  list[string](kindAddress, nil).upTo(maxAddresses),
-			"port":     one(kindPort, defaultConvertPort),
-			"cookie":   {Kind: kindCookie, Max: ptr(maxCookie)},
-			"key":      {Kind: kindKey},
-			"forwards": one(kindBool, false),
-			"mode":     choose("explicit", "explicit", "on-path"),
-		},
-		"wan": {
-			"enabled":       one(kindBool, true),
-			"device":        {Kind: kindDevice, Max: ptr(maxDeviceName)},
-			"interface":     {Kind: kindInterface},
-			"role":          {Kind: kindChoice, Choices: []string{Primary.String(), Secondary.String(), Standby.String()}}, // the default depends on the other lines
-			"metered":       one(kindBool, false),
-			"rate_down":     amount(0, maxRate, 0),
-			"rate_up":       amount(0, maxRate, 0),
-			"quota":         {Kind: kindSize, Max: ptr(maxSizeDigits)},
-			"reset_day":     amount(1, maxResetDay, defaultResetDay),
-			"quota_action":  choose(QuotaStandby.String(), QuotaStandby.String(), QuotaOff.String()),
-			"quota_warning": amount(1, maxQuotaWarning, defaultQuotaWarning),
-		},
-		"bypass": {
-			"destination": list[string](kindPrefix, nil),
-			"port":        list[string](kindPortRange, nil),
-			"host":        list[string](kindHost, nil),
-		},
-		"rule": {
-			"enabled":     one(kindBool, true),
-			"action":      {Kind: kindChoice, Choices: namesIn(rulings())},
-			"proto":       choose("any", "any", "tcp", "udp"),
-			"host":        list[string](kindHost, nil),
-			"destination": list[string](kindPrefix, nil),
-			"port":        list[string](kindPortRange, nil),
-			"dscp":        list[string](kindDSCP, nil).upTo(maxDSCP),
-		},
-		"redirect": {
-			"enabled":   one(kindBool, true),
-			"src_dport": {Kind: kindPortRange},
-			"dest_ip":   {Kind: kindAddress},
-			"dest_port": {Kind: kindPort},
-			"source":    choose("remote", "remote", "router"),
-		},
-	}
+	ms := func(t time.Duration) int { return int(t.Milliseconds()) }
+	main, concentrator, wan, bypass, rule, redirect := options{}, options{}, options{}, options{}, options{}, options{}
+
+	main.one("enabled", kindBool, d.Enabled)
+	main.list("lan", kindDevice, d.LAN...)
+	main.limit("lan", maxDeviceName)
+	main.choose("mode", d.Mode.String(), modeNames[:]...)
+	main.choose("accept", "early", "early", "faithful")
+	main.choose("first_byte", "auto", "auto", "warm", "syn", "plain")
+	main.amount("warm_min", 0, maxWarm, d.WarmMin)
+	main.amount("warm_max", 0, maxWarm, d.WarmMax)
+	main.choose("syn_data", "", "off", "on") // first_byte has replaced it
+	main.amount("first_data_wait", 0, ms(maxFirstDataWait), ms(d.FirstDataWait))
+	main.list("server_first_port", kindPort, strings.Fields(strings.Trim(fmt.Sprint(d.ServerFirstPorts), "[]"))...)
+	main.choose("on_failure", "direct", "direct", "refuse")
+	main.one("port", kindPort, d.Port)
+	main.amount("connect_timeout", ms(minTimeout), ms(maxTimeout), ms(d.ConnectTimeout))
+	main.amount("max_flows", 1, maxMaxFlows, d.MaxFlows)
+	main.amount("memory_limit", 0, maxMemory, d.MemoryLimit)
+	main.amount("gc_percent", 0, maxGCPercent, d.GCPercent)
+	main.choose("quic", "pass", "pass", "refuse")
+	main.choose("log_level", strings.ToLower(d.LogLevel.String()), namesIn(logLevels())...)
+	main.one("control", kindPath, d.Control)
+	main.limit("control", maxSocketPath)
+
+	concentrator.one("enabled", kindBool, true)
+	concentrator.list("address", kindAddress)
+	concentrator.limit("address", maxAddresses)
+	concentrator.one("port", kindPort, defaultConvertPort)
+	concentrator.one("cookie", kindCookie, nil)
+	concentrator.limit("cookie", maxCookie)
+	concentrator.one("key", kindKey, nil)
+	concentrator.one("forwards", kindBool, false)
+	concentrator.choose("mode", "explicit", "explicit", "on-path")
+
+	wan.one("enabled", kindBool, true)
+	wan.one("device", kindDevice, nil)
+	wan.limit("device", maxDeviceName)
+	wan.one("interface", kindInterface, nil)
+	wan.choose("role", "", Primary.String(), Secondary.String(), Standby.String()) // the default depends on the other lines
+	wan.one("metered", kindBool, false)
+	wan.amount("rate_down", 0, maxRate, 0)
+	wan.amount("rate_up", 0, maxRate, 0)
+	wan.one("quota", kindSize, nil)
+	wan.limit("quota", maxSizeDigits)
+	wan.amount("reset_day", 1, maxResetDay, defaultResetDay)
+	wan.choose("quota_action", QuotaStandby.String(), QuotaStandby.String(), QuotaOff.String())
+	wan.amount("quota_warning", 1, maxQuotaWarning, defaultQuotaWarning)
+
+	bypass.list("destination", kindPrefix)
+	bypass.list("port", kindPortRange)
+	bypass.list("host", kindHost)
+
+	rule.one("enabled", kindBool, true)
+	rule.choose("action", "", namesIn(rulings())...)
+	rule.choose("proto", "any", "any", "tcp", "udp")
+	rule.list("host", kindHost)
+	rule.list("destination", kindPrefix)
+	rule.list("port", kindPortRange)
+	rule.list("dscp", kindDSCP)
+	rule.limit("dscp", maxDSCP)
+
+	redirect.one("enabled", kindBool, true)
+	redirect.one("src_dport", kindPortRange, nil)
+	redirect.one("dest_ip", kindAddress, nil)
+	redirect.one("dest_port", kindPort, nil)
+	redirect.choose("source", "remote", "remote", "router")
+
+	return Schema{"tandem": main, "concentrator": concentrator, "wan": wan, "bypass": bypass, "rule": rule, "redirect": redirect}
 }
 
-func ptr(n int) *int { return &n }
+// options are those of one type of section.
+type options map[string]*Option
 
-func one(kind string, value any) Option {
+// one adds an option with a default, unless that is nil.
+func (o options) one(name, kind string, value any) {
 	text := fmt.Sprint(value)
-	if b, ok := value.(bool); ok {
+	switch value {
+	case nil:
+		o[name] = &Option{Kind: kind}
+		return
+	case true:
+		text = "1"
+	case false:
 		text = "0"
-		if b {
-			text = "1"
-		}
 	}
-	return Option{Kind: kind, Default: []string{text}}
+	o[name] = &Option{Kind: kind, Default: []string{text}}
 }
 
-func list[T any](kind string, values []T) Option {
-	o := Option{Kind: kind, List: true}
-	for _, v := range values {
-		o.Default = append(o.Default, fmt.Sprint(v))
+func (o options) list(name, kind string, values ...string) {
+	o[name] = &Option{Kind: kind, List: true, Default: values}
+}
+
+// choose adds an option with one of a few words, and a default unless that is "".
+func (o options) choose(name, value string, choices ...string) {
+	o[name] = &Option{Kind: kindChoice, Choices: choices}
+	if value != "" {
+		o[name].Default = []string{value}
 	}
-	return o
 }
 
-func choose(value string, choices ...string) Option {
-	return Option{Kind: kindChoice, Choices: choices, Default: []string{value}}
+func (o options) amount(name string, low, high, value int) {
+	o[name] = &Option{Kind: kindNumber, Min: &low, Max: &high, Default: []string{strconv.Itoa(value)}}
 }
 
-func amount[T int | int64](low, high int, value T) Option {
-	return Option{Kind: kindNumber, Min: &low, Max: &high, Default: []string{strconv.FormatInt(int64(value), 10)}}
-}
-
-func (o Option) upTo(n int) Option {
-	o.Max = &n
-	return o
-}
+// limit is Max of an option that is no number.
+func (o options) limit(name string, most int) { o[name].Max = &most }
