@@ -107,7 +107,7 @@ test-fuzz: ## each fuzz target for FUZZTIME (30s)
 	  done; done
 
 # OpenWrt packages. APK names an apk program (version 3) to get .apk files too,
-# USIGN_KEY and APK_KEY the keys that sign the feed (default: one made in build/).
+# USIGN_KEY and APK_KEY the keys that sign the feed (default: ones made in build/).
 # ARCH=mipsel_24kc,x86_64 builds only these; the image's default for ARCH is not meant.
 package: ## .ipk (and .apk) packages and a signed feed for OpenWrt, into build/
 	$(GO) run ./openwrt/pack -program-version '$(VERSION)' $(if $(filter command environment,$(origin ARCH)),-arch $(ARCH)) $(if $(USIGN_KEY),-key $(USIGN_KEY)) $(if $(APK),-apk $(APK)) $(if $(APK_KEY),-apk-key $(APK_KEY))

@@ -15,7 +15,7 @@ import (
 // OpenWrt's SDK or from apk-tools, and the PEM key it signs with.
 type apkTool struct {
 	program string
-	key     string // "" leaves the index unsigned
+	key     string
 }
 
 // pack writes one .apk. What OpenWrt's own packages carry besides their files
@@ -48,7 +48,7 @@ func (a apkTool) pack(dir string, p pkg) error {
 	if arch == "all" {
 		arch = "noarch"
 	}
-	args := []string{"mkpkg",
+	args := []string{"mkpkg", "--sign-key", a.key,
 		"--info", "name:" + p.name, "--info", "version:" + p.version,
 		"--info", "description:" + p.title, "--info", "arch:" + arch, "--info", "license:" + license,
 		"--info", "origin:feeds/tandem/" + p.name, "--info", "url:" + url, "--info", "maintainer:" + maintainer,
@@ -65,12 +65,10 @@ func (a apkTool) pack(dir string, p pkg) error {
 	return a.run(dir, args...)
 }
 
-// index writes packages.adb, which is what a router is told to fetch.
+// index writes packages.adb, which is what a router is told to fetch. The
+// packages are those just made: this machine need not trust the key.
 func (a apkTool) index(dir string, names []string) error {
-	args := []string{"mkndx", "--allow-untrusted", "--output", "packages.adb"}
-	if a.key != "" {
-		args = append(args, "--sign-key", a.key)
-	}
+	args := []string{"mkndx", "--allow-untrusted", "--sign-key", a.key, "--output", "packages.adb"}
 	return a.run(dir, append(args, names...)...)
 }
 

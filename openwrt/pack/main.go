@@ -3,8 +3,8 @@
 // and 25.12 that Go has a compiler for.
 //
 // Reading order: arch.go (which router needs which binary), build.go, content.go
-// (what is in the packages), archive.go and ipk.go, feed.go and usign.go, apk.go,
-// lmo.go (translations).
+// (what is in the packages), archive.go and ipk.go, feed.go and usign.go, apk.go
+// and apkkey.go, lmo.go (translations).
 package main
 
 import (
@@ -27,7 +27,7 @@ func main() {
 	flag.StringVar(&o.program, "program-version", "development", "what tandem-cpe version says")
 	flag.StringVar(&o.key, "key", "", "usign or signify secret key (default: OUT/usign.sec, made if missing)")
 	flag.StringVar(&o.apk, "apk", "", "apk program, version 3; without it there are no .apk files")
-	flag.StringVar(&o.apkKey, "apk-key", "", "PEM key (EC, prime256v1) that signs packages.adb")
+	flag.StringVar(&o.apkKey, "apk-key", "", "PEM key (EC, prime256v1) that signs .apk files and packages.adb (default: OUT/apk.pem, made if missing)")
 	flag.StringVar(&o.only, "arch", "", "only these architectures, by comma")
 	flag.Parse()
 	if err := o.run(); err != nil {
@@ -84,6 +84,22 @@ func (o options) run() error {
 	if err := os.WriteFile(filepath.Join(o.out, "feed", "usign.pub"), k.public(), 0o644); err != nil {
 		return err
 	}
+	if o.apk != "" {
+		if o.apkKey == "" {
+			o.apkKey = filepath.Join(o.out, "apk.pem")
+		}
+		if o.apkKey, err = filepath.Abs(o.apkKey); err != nil {
+			return err
+		}
+		public, err := apkPublic(o.apkKey)
+		if err != nil {
+			return err
+		}
+		// Likewise, for /etc/apk/keys.
+		if err := os.WriteFile(filepath.Join(o.out, "feed", "tandem.pem"), public, 0o644); err != nil {
+			return err
+		}
+	}
 	for _, a := range rows {
 		p, err := daemon(o.root, a.name, programs[a.target], o.version, date)
 		if err != nil {
@@ -123,7 +139,7 @@ func (o options) write(arch string, packages []pkg, k key) error {
 		if o.apk == "" {
 			continue
 		}
-		if err := (apkTool{o.apk, o.apkKey}).pack(dir, p); err != nil {
+		if err := o.apkTool().pack(dir, p); err != nil {
 			return err
 		}
 		apks = append(apks, p.apkName())
@@ -131,7 +147,11 @@ func (o options) write(arch string, packages []pkg, k key) error {
 	if o.apk == "" {
 		return nil
 	}
-	return apkTool{o.apk, o.apkKey}.index(dir, apks)
+	return o.apkTool().index(dir, apks)
+}
+
+func (o options) apkTool() apkTool {
+	return apkTool{program: o.apk, key: o.apkKey}
 }
 
 // sourceDate is the date of all that is packed: SOURCE_DATE_EPOCH, or that of
