@@ -57,15 +57,12 @@ func (s *server) hand(ctx context.Context, x *exchange, cpe *relay.Socket, inSYN
 // and returns that connection.
 func (s *server) deliver(ctx context.Context, x *exchange, cpe *relay.Socket, inSYN bool, message []byte) (*relay.Socket, error) {
 	for {
-		until, cancel := ctx, context.CancelFunc(nil)
-		if inSYN { // else nothing is waited for
-			until, cancel = context.WithCancel(ctx)
-			x.whenAgain(cancel)
-		}
-		err := s.answerTo(until, cpe, inSYN, message)
+		err := error(nil)
 		if inSYN {
-			x.whenAgain(nil)
-			cancel()
+			err = s.handshake(ctx, x, cpe)
+		}
+		if err == nil {
+			err = say(cpe, message)
 		}
 		patience := lostPatience
 		if err == nil {

@@ -13,19 +13,28 @@ import (
 // they must not be written before the handshake is complete: the kernel would
 // keep them for ever (Linux 6.12 to 7.3, see mptcp.Established).
 func (s *server) answer(ctx context.Context, cpe *relay.Socket, message []byte) error {
-	inSYN, _ := mptcp.SynDataAcked(cpe)
-	return s.answerTo(ctx, cpe, inSYN, message)
-}
-
-// answerTo is answer where it is known whether the request came in the SYN.
-func (s *server) answerTo(ctx context.Context, cpe *relay.Socket, inSYN bool, message []byte) error {
-	if inSYN {
-		ctx, cancel := context.WithTimeout(ctx, s.settings.Load().config.Limits.RequestTimeout)
-		defer cancel()
-		if err := mptcp.WaitEstablished(ctx, cpe); err != nil {
+	if inSYN, _ := mptcp.SynDataAcked(cpe); inSYN {
+		if err := s.handshake(ctx, nil, cpe); err != nil {
 			return err
 		}
 	}
+	return say(cpe, message)
+}
+
+// handshake waits until the handshake of a connection is complete, or the request
+// of x has come again.
+func (s *server) handshake(ctx context.Context, x *exchange, cpe *relay.Socket) error {
+	if done, err := mptcp.Established(cpe); done || err != nil {
+		return err
+	}
+	ctx, cancel := context.WithTimeout(ctx, s.settings.Load().config.Limits.RequestTimeout)
+	defer cancel()
+	x.whenAgain(cancel)
+	defer x.whenAgain(nil)
+	return mptcp.WaitEstablished(ctx, cpe)
+}
+
+func say(cpe *relay.Socket, message []byte) error {
 	_ = cpe.SetWriteDeadline(time.Now().Add(5 * time.Second))
 	_, err := cpe.Write(message)
 	_ = cpe.SetWriteDeadline(time.Time{})

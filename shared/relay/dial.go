@@ -55,9 +55,13 @@ func (p *Dialling) Connected(ctx context.Context, patience time.Duration) (over 
 	if p.over {
 		return true, p.err
 	}
+	_ = p.socket.SetWriteDeadline(time.Now().Add(patience))
+	defer p.socket.SetWriteDeadline(time.Time{})
+	return p.connected(ctx)
+}
+
+func (p *Dialling) connected(ctx context.Context) (over bool, err error) {
 	s := p.socket
-	_ = s.SetWriteDeadline(time.Now().Add(patience))
-	defer s.SetWriteDeadline(time.Time{})
 	if err := s.enter(); err != nil {
 		return true, err
 	}
@@ -85,12 +89,11 @@ func (p *Dialling) Connected(ctx context.Context, patience time.Duration) (over 
 
 // Wait waits for the end of the handshake.
 func (p *Dialling) Wait(ctx context.Context) error {
-	for {
-		// What ends it is ctx, or the kernel.
-		if over, err := p.Connected(ctx, time.Hour); over {
-			return err
-		}
+	if p.over {
+		return p.err
 	}
+	_, err := p.connected(ctx) // what ends it is ctx, or the kernel
+	return err
 }
 
 // Control calls f with the descriptor.
