@@ -1,6 +1,9 @@
 package bindlog
 
-import "context"
+import (
+	"context"
+	"time"
+)
 
 // Queue takes records at once and hands them on from a goroutine of its own:
 // the relay's flows must not wait for a log that is slow.
@@ -26,15 +29,30 @@ func (q *Queue) Run(ctx context.Context) error {
 		select {
 		case r := <-q.records:
 			q.to.Record(r)
-		case <-ctx.Done():
-			for {
-				select {
-				case r := <-q.records:
-					q.to.Record(r)
-				default:
-					return nil
-				}
+			q.rest()
+			select {
+			case <-time.After(pause):
+			case <-ctx.Done():
 			}
+		case <-ctx.Done():
+			q.rest()
+			return nil
+		}
+	}
+}
+
+// pause is between two looks at what waits: under load, nobody is woken for each
+// record.
+const pause = 50 * time.Millisecond
+
+// rest hands on what waits now.
+func (q *Queue) rest() {
+	for {
+		select {
+		case r := <-q.records:
+			q.to.Record(r)
+		default:
+			return
 		}
 	}
 }
