@@ -289,10 +289,10 @@ func (s *server) resume(ctx context.Context, c *parkedConn) {
 		return
 	}
 	s.setups.Add(1)
-	go func() {
+	s.hands.do(func() {
 		defer s.setups.Done()
 		s.handle(ctx, c.conn, entered, true)
-	}()
+	})
 }
 
 func (s *server) parkTimeout() time.Duration { return s.settings.Load().config.Limits.ParkTimeout }

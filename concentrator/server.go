@@ -50,6 +50,7 @@ type server struct {
 	draining atomic.Bool
 
 	setups    sync.WaitGroup
+	hands     hands
 	front     *front.Front
 	lapses    *lapses
 	pending   pendingConns
@@ -72,7 +73,7 @@ func newServer(log *slog.Logger, cfg *config.Config, store clients.Store) (*serv
 		return nil, err
 	}
 	s := &server{
-		log: log, engine: relay.NewEngine(),
+		log: log, engine: relay.NewEngine(), hands: newHands(),
 		front:     front.New(cfg.Limits.FailuresPerMinute),
 		lapses:    newLapses(),
 		parking:   parking,
@@ -121,10 +122,10 @@ func (s *server) accept(ctx context.Context, l *mptcp.Acceptor) error {
 			continue
 		}
 		s.setups.Add(1)
-		go func() {
+		s.hands.do(func() {
 			defer s.setups.Done()
 			s.handle(ctx, cpe, entered, false)
-		}()
+		})
 	}
 }
 
