@@ -161,11 +161,12 @@ func (p *pump) rest(l *loop, moved int) {
 // end passes the end of file on, once that may be.
 func (p *pump) end() {
 	p.release()
-	held := p.state == holding
-	if pause := p.dst.holdEnd(held); pause > 0 {
-		p.state = holding
-		p.flow.loop.timers.add(p, now()+int64(pause))
-		return
+	if p.bytes.Load() > short {
+		if pause := p.dst.holdEnd(p.state == holding); pause > 0 {
+			p.state = holding
+			p.flow.loop.timers.add(p, now()+int64(pause))
+			return
+		}
 	}
 	p.state = ended
 	f := p.flow
