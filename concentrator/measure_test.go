@@ -69,3 +69,23 @@ func TestMonitoring(t *testing.T) {
 		t.Error("healthy while draining")
 	}
 }
+
+// Both ways of counting agree, and follow what is opened.
+func TestDescriptors(t *testing.T) {
+	const more = 3000 // the listing takes several steps
+	before, _ := descriptors()
+	for range more {
+		f, err := os.Open("/dev/null")
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer f.Close()
+	}
+	after, _ := descriptors()
+	if after < before+more || after > before+more+10 {
+		t.Errorf("%v descriptors, then %v; want %d more", before, after, more)
+	}
+	if l := listed("/proc/self/fd"); l < after || l > after+10 {
+		t.Errorf("listed %v, want %v", l, after)
+	}
+}
