@@ -28,7 +28,8 @@ import (
 // Convert itself, from an address for each.
 type crowd struct {
 	house   *house.House
-	clients []crowdClient
+	first   *door // held connections lead through it
+	sources []netip.Addr
 	next    int
 	mu      sync.Mutex
 	active  []*net.TCPConn
@@ -39,9 +40,12 @@ type crowd struct {
 	lost    atomic.Int32 // chats that ended by themselves
 }
 
-type crowdClient struct {
-	signer *credential.Signer
-	source netip.Addr
+// door is a concentrator that the crowd can come to.
+type door struct {
+	to      netip.AddrPort
+	daemon  *house.Daemon
+	signers []*credential.Signer // a client each
+	held    float64              // processor time in ms a second that others take, see holding
 }
 
 // newCrowd makes the clients known to the concentrator of h.
@@ -56,18 +60,27 @@ func newCrowd(ctx context.Context, h *house.House, n int) (*crowd, error) {
 		}
 		go servers.Many(l.(*net.TCPListener))
 	}
-	c := &crowd{house: h, stop: make(chan struct{})}
-	store := clients.NewFolder(filepath.Join(h.Dir, "state", "clients"))
-	for i, source := range flood.Sources(n) {
+	c := &crowd{house: h, sources: flood.Sources(n), stop: make(chan struct{})}
+	var err error
+	c.first, err = c.open(h.Concentrator, house.Concentrator4, "state")
+	return c, err
+}
+
+// open makes the clients known to a concentrator, whose state is in that folder
+// of the house.
+func (c *crowd) open(daemon *house.Daemon, address, state string) (*door, error) {
+	d := &door{to: netip.AddrPortFrom(netip.MustParseAddr(address), 5124), daemon: daemon}
+	store := clients.NewFolder(filepath.Join(c.house.Dir, state, "clients"))
+	for i := range c.sources {
 		made, err := store.Add(clients.Client{Name: fmt.Sprintf("crowd-%d", i)})
 		if err != nil {
 			return nil, err
 		}
 		key := made.Keys[0]
-		c.clients = append(c.clients, crowdClient{&credential.Signer{Identity: credential.NewIdentity(key.ID, key.Secret)}, source})
+		d.signers = append(d.signers, &credential.Signer{Identity: credential.NewIdentity(key.ID, key.Secret)})
 	}
-	_, err := control.Call(h.Concentrator.Socket, "reload-clients")
-	return c, err
+	_, err := control.Call(daemon.Socket, "reload-clients")
+	return d, err
 }
 
 // close ends all connections.
@@ -90,39 +103,38 @@ func (c *crowd) close() {
 // connection to each.
 const crowdPort, crowdPorts = 20_000, 16
 
-var crowdTo = netip.MustParseAddrPort(house.Concentrator4 + ":5124")
-
 // dial opens a connection of the next client to a server, and has a byte go
 // there and back.
-func (c *crowd) dial(ctx context.Context, port int) (*net.TCPConn, error) {
+func (c *crowd) dial(ctx context.Context, d *door, port int) (*net.TCPConn, error) {
 	c.mu.Lock()
-	client := c.clients[c.next%len(c.clients)]
+	client := c.next % len(c.sources)
 	c.next++
 	c.mu.Unlock()
-	conn, err := c.dialAs(ctx, client, port)
+	conn, err := c.dialAs(ctx, d, client, port)
 	if errors.Is(err, handshake.ErrWrongTime) { // as a router does: now it knows the time
-		conn, err = c.dialAs(ctx, client, port)
+		conn, err = c.dialAs(ctx, d, client, port)
 	}
 	return conn, err
 }
 
-func (c *crowd) dialAs(ctx context.Context, client crowdClient, port int) (*net.TCPConn, error) {
+func (c *crowd) dialAs(ctx context.Context, d *door, client, port int) (*net.TCPConn, error) {
 	dst := netip.AddrPortFrom(netip.MustParseAddr(house.Server4), uint16(port))
-	request, nonce, err := handshake.AppendConnect(nil, dst, netip.Addr{}, nil, client.signer)
+	signer := d.signers[client]
+	request, nonce, err := handshake.AppendConnect(nil, dst, netip.Addr{}, nil, signer)
 	if err != nil {
 		return nil, err
 	}
-	d := mptcp.Dialer{Source: client.source}
+	dialer := mptcp.Dialer{Source: c.sources[client]}
 	var conn *net.TCPConn
 	err = c.house.Host("net").Do(func() (err error) {
-		conn, err = d.Dial(ctx, crowdTo, append(request, 'x'))
+		conn, err = dialer.Dial(ctx, d.to, append(request, 'x'))
 		return err
 	})
 	if err != nil {
 		return nil, err
 	}
 	_ = conn.SetDeadline(time.Now().Add(20 * time.Second))
-	answer, rest, err := handshake.ReadAnswer(conn, make([]byte, handshake.AnswerBuffer), client.signer, nonce)
+	answer, rest, err := handshake.ReadAnswer(conn, make([]byte, handshake.AnswerBuffer), signer, nonce)
 	if err == nil {
 		err = answer.Err()
 	}
@@ -138,9 +150,9 @@ func (c *crowd) dialAs(ctx context.Context, client crowdClient, port int) (*net.
 
 // greet has each client make one connection: the first use of a key is noted
 // in the client's file.
-func (c *crowd) greet(ctx context.Context) error {
-	return c.together(len(c.clients), func() error {
-		conn, err := c.dial(ctx, house.OneBytePort)
+func (c *crowd) greet(ctx context.Context, d *door) error {
+	return c.together(len(c.sources), func() error {
+		conn, err := c.dial(ctx, d, house.OneBytePort)
 		if err == nil {
 			conn.Close()
 		}
@@ -191,9 +203,9 @@ func (c *crowd) held() int {
 // hold opens one more connection and lets it chat, if fewer than active do.
 func (c *crowd) hold(ctx context.Context, active int) error {
 	c.mu.Lock()
-	port := crowdPort + (c.next+c.next/len(c.clients))%crowdPorts // a client's: one after the other
+	port := crowdPort + (c.next+c.next/len(c.sources))%crowdPorts // a client's: one after the other
 	c.mu.Unlock()
-	conn, err := c.dial(ctx, port)
+	conn, err := c.dial(ctx, c.first, port)
 	if err != nil {
 		return err
 	}
@@ -257,24 +269,27 @@ func duplicate(conn *net.TCPConn) (fd int, err error) {
 	return fd, err
 }
 
-// newOnes opens so many connections a second for d, one after the other as
-// time goes, whether those before are answered or not. held is the processor
-// time in ms a second that the others take.
-func (c *crowd) newOnes(ctx context.Context, pid, perSecond int, d time.Duration, held float64) (ScaleRate, error) {
+// newOnes opens so many connections a second for t, one after the other as
+// time goes, whether those before are answered or not, and by turns through
+// each of the doors: so they meet the same moods of the machine.
+func (c *crowd) newOnes(ctx context.Context, doors []*door, perSecond int, t time.Duration) ([]ScaleRate, error) {
 	var wg sync.WaitGroup
 	var mu sync.Mutex
-	var times []float64
 	var failure error
+	times, cpu := make([][]float64, len(doors)), make([]float64, len(doors))
+	for i, d := range doors {
+		cpu[i] = -cpuSeconds(d.daemon.PID())
+	}
 	tick := time.NewTicker(time.Second / time.Duration(perSecond))
 	defer tick.Stop()
-	begin, before := time.Now(), cpuSeconds(pid)
+	begin := time.Now()
 	n := 0
-	for ; time.Since(begin) < d; n++ {
+	for ; time.Since(begin) < t; n++ {
 		wg.Add(1)
-		go func() {
+		go func(i int) {
 			defer wg.Done()
 			start := time.Now()
-			conn, err := c.dial(ctx, house.OneBytePort)
+			conn, err := c.dial(ctx, doors[i], house.OneBytePort)
 			took := ms(time.Since(start))
 			mu.Lock()
 			defer mu.Unlock()
@@ -282,13 +297,18 @@ func (c *crowd) newOnes(ctx context.Context, pid, perSecond int, d time.Duration
 				failure = err
 				return
 			}
-			times = append(times, took)
+			times[i] = append(times[i], took)
 			conn.Close()
-		}()
+		}(n % len(doors))
 		<-tick.C
 	}
 	wg.Wait()
 	time.Sleep(100 * time.Millisecond) // for the ends
-	cpu := cpuSeconds(pid) - before - held/1000*time.Since(begin).Seconds()
-	return ScaleRate{PerSecond: perSecond, CPU: cpu / float64(n) * 1e6, P50: percentile(times, 50), P99: percentile(times, 99)}, failure
+	var rates []ScaleRate
+	for i, d := range doors {
+		cpu[i] += cpuSeconds(d.daemon.PID()) - d.held/1000*time.Since(begin).Seconds()
+		rates = append(rates, ScaleRate{PerSecond: perSecond / len(doors), CPU: cpu[i] / float64(n/len(doors)) * 1e6,
+			P50: percentile(times[i], 50), P99: percentile(times[i], 99)})
+	}
+	return rates, failure
 }

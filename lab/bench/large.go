@@ -29,17 +29,19 @@ type Large struct {
 // LargeStep is the state with so many connections.
 type LargeStep struct {
 	ScaleStep
-	Filling    float64 `json:"filled_per_second"`
-	FillingCPU float64 `json:"filling_cpu_us_per_connection"`
-	Goroutines float64 `json:"goroutines"`
-	FDs        float64 `json:"descriptors"`
+	Empty      ScaleRate `json:"new_of_empty"` // by turns with New
+	Filling    float64   `json:"filled_per_second"`
+	FillingCPU float64   `json:"filling_cpu_us_per_connection"`
+	Goroutines float64   `json:"goroutines"`
+	FDs        float64   `json:"descriptors"`
 }
 
 // LargeStay is what became of the last step.
 type LargeStay struct {
 	Seconds    float64      `json:"seconds"`
 	Minutes    []LargeState `json:"minutes"`
-	New        ScaleRate    `json:"new"`         // connections that came and went meanwhile
+	New        ScaleRate    `json:"new"` // connections that came and went meanwhile
+	Empty      ScaleRate    `json:"new_of_empty"`
 	Gone       int          `json:"gone"`        // idle ones whose end came without being asked for
 	Chats      int          `json:"chats_ended"` // active ones
 	Alive      int          `json:"alive_after"` // idle ones that carried a byte there and back at the end
@@ -64,9 +66,10 @@ var large = Section{Name: "large", Title: "100,000 connections in one concentrat
 var largeSteps = []int{0, 10_000, 25_000, 50_000, 100_000}
 
 const (
-	largePace    = 20 // new connections a second at each step
-	largeTime    = 15 * time.Second
-	largeMetrics = house.Concentrator4 + ":5126"
+	// New connections a second through each of two concentrators.
+	largePace, largeTime = 10, 30 * time.Second
+	largeStayPace        = 3
+	largeMetrics         = house.Concentrator4 + ":5126"
 )
 
 func runLarge(ctx context.Context, o Options) (Outcome, error) {
@@ -97,13 +100,22 @@ func runLarge(ctx context.Context, o Options) (Outcome, error) {
 		return Outcome{}, err
 	}
 	defer r.crowd.close()
-	o.Say("each client's first connections")
-	for range 2 { // as often as makes the daemon tidy up
-		if err := r.crowd.greet(ctx); err != nil {
-			return Outcome{}, err
-		}
-		time.Sleep(toRest)
+	second, err := r.house.StartSecond(ctx)
+	if err != nil {
+		return Outcome{}, err
 	}
+	if r.empty, err = r.crowd.open(second, house.Second4, "second-state"); err != nil {
+		return Outcome{}, err
+	}
+	o.Say("each client's first connections")
+	for _, d := range []*door{r.crowd.first, r.empty} {
+		for range 2 { // as often as makes the daemon tidy up
+			if err := r.crowd.greet(ctx, d); err != nil {
+				return Outcome{}, err
+			}
+		}
+	}
+	time.Sleep(toRest)
 	if err := r.measure(ctx, o.Stay); err != nil {
 		return Outcome{}, err
 	}
@@ -127,6 +139,7 @@ type largeRun struct {
 	Large
 	house *house.House
 	crowd *crowd
+	empty *door // another concentrator, without connections
 	pid   int
 	say   func(string)
 }
@@ -139,8 +152,7 @@ func (r *largeRun) measure(ctx context.Context, stay time.Duration) error {
 		}
 		r.Held = append(r.Held, step)
 	}
-	last := r.Held[len(r.Held)-1]
-	if err := r.watch(ctx, stay, last.Holding); err != nil {
+	if err := r.watch(ctx, stay); err != nil {
 		return err
 	}
 	r.say("ending all")
@@ -170,31 +182,39 @@ func (r *largeRun) step(ctx context.Context, n int) (LargeStep, error) {
 // rest measures beside n connections that are there.
 func (r *largeRun) rest(ctx context.Context, n int) (step LargeStep, err error) {
 	step.Connections, step.RSS = n, float64(rss(r.pid))/1024
-	step.Holding = holding(r.pid)
+	step.Holding = holding(r.pid, largeTime)
 	state, err := r.state()
 	if err != nil {
 		return step, err
 	}
 	step.Goroutines, step.FDs = state.Goroutines, state.FDs
 	r.say(fmt.Sprintf("%d connections: %.1f MB, %.0f ms a second; now %d new ones a second", n, step.RSS, step.Holding, largePace))
-	step.New, err = r.crowd.newOnes(ctx, r.pid, largePace, largeTime, step.Holding)
-	r.say(fmt.Sprintf("%d connections: a new one %.0f µs, p50 %.1f ms, p99 %.1f ms", n, step.New.CPU, step.New.P50, step.New.P99))
-	return step, err
+	r.crowd.first.held = step.Holding
+	rates, err := r.crowd.newOnes(ctx, []*door{r.crowd.first, r.empty}, 2*largePace, largeTime)
+	if err != nil {
+		return step, err
+	}
+	step.New, step.Empty = rates[0], rates[1]
+	for i, x := range rates {
+		r.say(fmt.Sprintf("%d connections: a new one %.0f µs, p50 %.1f ms, p99 %.1f ms", []int{n, 0}[i], x.CPU, x.P50, x.P99))
+	}
+	return step, nil
 }
 
 // watch stays for d, while new connections come and go, and then uses every
 // connection once more.
-func (r *largeRun) watch(ctx context.Context, d time.Duration, held float64) error {
+func (r *largeRun) watch(ctx context.Context, d time.Duration) error {
 	s := &r.Stay
 	begin := time.Now()
 	var wg sync.WaitGroup
 	wg.Add(1)
 	go func() {
 		defer wg.Done()
-		var err error
-		if s.New, err = r.crowd.newOnes(ctx, r.pid, 5, d, held); err != nil {
+		rates, err := r.crowd.newOnes(ctx, []*door{r.crowd.first, r.empty}, 2*largeStayPace, d)
+		if err != nil {
 			s.NewFailure = err.Error()
 		}
+		s.New, s.Empty = rates[0], rates[1]
 	}()
 	tick := time.NewTicker(time.Minute)
 	defer tick.Stop()

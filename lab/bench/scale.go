@@ -42,6 +42,7 @@ var scale = Section{Name: "scale", Title: "Many connections in one concentrator"
 const (
 	scaleClients = 2000
 	scaleActive  = 200
+	holdTime     = 3 * time.Second
 	scalePace    = 100 // new connections a second while the number of others varies
 )
 
@@ -73,15 +74,15 @@ func runScale(ctx context.Context, o Options) (Outcome, error) {
 		return Outcome{}, err
 	}
 	defer c.close()
-	if err := c.greet(ctx); err != nil {
+	if err := c.greet(ctx, c.first); err != nil {
 		return Outcome{}, err
 	}
 	for range 20 { // the noting goes on for a while
-		if holding(pid) < 20 {
+		if holding(pid, holdTime) < 20 {
 			break
 		}
 	}
-	if err := c.greet(ctx); err != nil { // as often as makes the daemon tidy up
+	if err := c.greet(ctx, c.first); err != nil { // as often as makes the daemon tidy up
 		return Outcome{}, err
 	}
 	for _, n := range scaleSteps {
@@ -94,20 +95,23 @@ func runScale(ctx context.Context, o Options) (Outcome, error) {
 		}
 		time.Sleep(toRest)
 		step := ScaleStep{Connections: n, RSS: float64(rss(pid)) / 1024}
-		step.Holding = holding(pid)
-		if step.New, err = c.newOnes(ctx, pid, scalePace, 4*time.Second, step.Holding); err != nil {
+		step.Holding = holding(pid, holdTime)
+		c.first.held = step.Holding
+		rates, err := c.newOnes(ctx, []*door{c.first}, scalePace, 4*time.Second)
+		if err != nil {
 			return Outcome{}, err
 		}
+		step.New = rates[0]
 		s.Held = append(s.Held, step)
 	}
 	last := s.Held[len(s.Held)-1]
 	for _, rate := range scaleRates {
 		o.Say(fmt.Sprintf("%d new connections a second beside %d", rate, last.Connections))
-		r, err := c.newOnes(ctx, pid, rate, 4*time.Second, last.Holding)
+		r, err := c.newOnes(ctx, []*door{c.first}, rate, 4*time.Second)
 		if err != nil {
 			return Outcome{}, err
 		}
-		s.Rates = append(s.Rates, r)
+		s.Rates = append(s.Rates, r...)
 	}
 	return Outcome{Figures: s, Markdown: s.markdown(room), Plots: map[string]string{"scale": s.plot()}}, nil
 }
@@ -123,8 +127,7 @@ func scaleRoom() (int, error) {
 }
 
 // holding is processor time in ms a second while nothing begins.
-func holding(pid int) float64 {
-	const d = 3 * time.Second
+func holding(pid int, d time.Duration) float64 {
 	before := cpuSeconds(pid)
 	time.Sleep(d)
 	return (cpuSeconds(pid) - before) / d.Seconds() * 1000
