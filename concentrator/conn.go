@@ -211,11 +211,13 @@ func (s *server) connect(ctx context.Context, set *settings, client *member, fro
 
 // malformed ends a connection whose first bytes are no request. Only clients
 // are told what is wrong with it, and whom the configuration answers in any
-// case.
+// case. One that ends without a byte is nobody's failure: a router looks whether
+// its line works, or another of its lines was faster.
 func (s *server) malformed(ctx context.Context, cpe *relay.Socket, source netip.Addr, set *settings, r *receive.Request, err error) {
 	s.counters.malformed.Add(1)
 	client, proof, no := s.who(set, source, r)
-	if client == nil && !no.blameless {
+	unsaid := len(r.Bytes()) == 0 && (errors.Is(err, io.EOF) || errors.Is(err, unix.ECONNRESET) || errors.Is(err, unix.ENOTCONN))
+	if client == nil && !no.blameless && !unsaid {
 		s.blame(set, cpe, source)
 	}
 	message, action := r.Refuse(nil, err, client != nil || set.gate.Answers(source))
@@ -234,8 +236,8 @@ func (s *server) malformed(ctx context.Context, cpe *relay.Socket, source netip.
 		_ = cpe.Reset()
 	}
 	level := slog.LevelInfo
-	if len(r.Bytes()) == 0 && (errors.Is(err, io.EOF) || errors.Is(err, unix.ECONNRESET) || errors.Is(err, unix.ENOTCONN)) {
-		level = slog.LevelDebug // a router looks whether its line works
+	if unsaid {
+		level = slog.LevelDebug
 	}
 	s.perPeer.Line(level, household(source), "no valid request", "source", source, "err", err)
 }
