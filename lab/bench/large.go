@@ -24,6 +24,8 @@ type Large struct {
 	Held     []LargeStep `json:"held"`
 	Stay     LargeStay   `json:"stay"`
 	After    LargeStep   `json:"after"` // when all have ended
+
+	AfterFailure string `json:"after_failure,omitempty"`
 }
 
 // LargeStep is the state with so many connections.
@@ -158,9 +160,13 @@ func (r *largeRun) measure(ctx context.Context, stay time.Duration) error {
 	r.say("ending all")
 	r.crowd.close()
 	time.Sleep(2 * toRest)
+	// What was measured so far is not lost with this.
 	var err error
-	r.After, err = r.rest(ctx, 0)
-	return err
+	if r.After, err = r.rest(ctx, 0); err != nil {
+		r.AfterFailure = err.Error()
+		r.say("after all have ended: " + r.AfterFailure)
+	}
+	return ctx.Err()
 }
 
 // step fills the concentrator up to n connections and measures.

@@ -20,7 +20,9 @@ func (l *Large) markdown() string {
 	for _, h := range l.Held {
 		row(fmt.Sprint(h.Connections), h)
 	}
-	row("0, after the end of all", l.After)
+	if l.AfterFailure == "" {
+		row("0, after the end of all", l.After)
+	}
 	m := "| minute | resident, MB | connections | goroutines | descriptors | CPU, ms a second |\n|---|---|---|---|---|---|\n"
 	for i, s := range l.Stay.Minutes {
 		m += fmt.Sprintf("| %d | %.1f | %.0f | %.0f | %.0f | %.0f |\n", i+1, s.RSS, s.Open, s.Goroutines, s.FDs, s.CPU)
@@ -50,6 +52,9 @@ func (l *Large) stayed(last LargeStep) string {
 		s.Seconds/60, largeStayPace, s.New.P50, s.New.P99, s.Empty.P50, s.Empty.P99, last.Connections-l.Active, s.Gone, s.Alive, l.Active/20, s.Chats, s.OpenAtEnd)
 	if s.NewFailure != "" {
 		text += " Of the new connections some failed: " + s.NewFailure + "."
+	}
+	if l.AfterFailure != "" {
+		text += " After all had ended at once, a new one failed: " + l.AfterFailure + "."
 	}
 	return text + "\n"
 }
