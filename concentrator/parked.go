@@ -289,7 +289,7 @@ func (s *server) resume(ctx context.Context, c *parkedConn) {
 		return
 	}
 	s.setups.Add(1)
-	s.hands.do(func() {
+	s.workers.Do(func() {
 		defer s.setups.Done()
 		s.handle(ctx, c.conn, entered, true)
 	})

@@ -27,6 +27,7 @@ import (
 	"github.com/tandem-mptcp/tandem/shared/mptcp"
 	"github.com/tandem-mptcp/tandem/shared/ratelog"
 	"github.com/tandem-mptcp/tandem/shared/relay"
+	"github.com/tandem-mptcp/tandem/shared/workers"
 )
 
 // server accepts the connections of CPEs; conn.go is what it does with one.
@@ -50,7 +51,7 @@ type server struct {
 	draining atomic.Bool
 
 	setups    sync.WaitGroup
-	hands     hands
+	workers   *workers.Pool
 	front     *front.Front
 	lapses    *lapses
 	pending   pendingConns
@@ -73,7 +74,7 @@ func newServer(log *slog.Logger, cfg *config.Config, store clients.Store) (*serv
 		return nil, err
 	}
 	s := &server{
-		log: log, engine: relay.NewEngine(), hands: newHands(),
+		log: log, engine: relay.NewEngine(), workers: workers.New(32),
 		front:     front.New(cfg.Limits.FailuresPerMinute),
 		lapses:    newLapses(),
 		parking:   parking,
@@ -122,7 +123,7 @@ func (s *server) accept(ctx context.Context, l *mptcp.Acceptor) error {
 			continue
 		}
 		s.setups.Add(1)
-		s.hands.do(func() {
+		s.workers.Do(func() {
 			defer s.setups.Done()
 			s.handle(ctx, cpe, entered, false)
 		})

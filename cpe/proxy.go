@@ -23,6 +23,7 @@ import (
 	"github.com/tandem-mptcp/tandem/shared/logline"
 	"github.com/tandem-mptcp/tandem/shared/mptcp"
 	"github.com/tandem-mptcp/tandem/shared/relay"
+	"github.com/tandem-mptcp/tandem/shared/workers"
 )
 
 // proxy carries the connections of LAN hosts; conn.go is what it does with one.
@@ -42,7 +43,7 @@ type proxy struct {
 	refusals *ruleset.Refusals
 	ports    firstbytes.Ports
 	held     heldFlows
-	workers  workers
+	workers  *workers.Pool
 	counters struct {
 		accepted, relayed, mptcp, direct, inbound, refused, setups atomic.Int64
 	}
@@ -52,7 +53,7 @@ type proxy struct {
 }
 
 func newProxy(log *logline.Logger, lines *uplink.Tracker) *proxy {
-	p := &proxy{log: log, lines: lines, engine: relay.NewEngine(), crowd: make(chan struct{}, 1), refusals: ruleset.NewRefusals(), workers: newWorkers()}
+	p := &proxy{log: log, lines: lines, engine: relay.NewEngine(), crowd: make(chan struct{}, 1), refusals: ruleset.NewRefusals(), workers: workers.New(128)}
 	p.room.Store(1 << 30)
 	p.answers.New = func() any { return new([handshake.AnswerBuffer]byte) }
 	return p
@@ -86,7 +87,7 @@ func (p *proxy) accept(ctx context.Context, l *mptcp.Acceptor) error {
 			p.crowded()
 		}
 		p.pending.Add(1)
-		p.workers.do(lan, handle)
+		p.workers.Do(func() { handle(lan) })
 	}
 }
 

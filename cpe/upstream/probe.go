@@ -97,20 +97,22 @@ func (c *Converter) ask(patient bool) (*Attempt, error) {
 		wait = max(250*time.Millisecond, 3*rtt)
 	}
 	begun := time.Now()
-	over := func(a *Attempt, after time.Duration) error {
+	asked, cancel := context.WithCancel(context.Background())
+	defer cancel() // the others have nothing more to say
+	over := func(ctx context.Context, a *Attempt, after time.Duration) error {
 		d := c.probeTime(a.Line, after)
 		if patient {
 			d = max(d, probeTimePatient)
 		}
-		ctx, cancel := context.WithDeadline(context.Background(), begun.Add(d))
+		ctx, cancel := context.WithDeadline(ctx, begun.Add(d))
 		defer cancel()
 		return c.askOver(ctx, a)
 	}
 	here, elsewhere := make(chan error, 1), make(chan error, len(others))
-	go func() { here <- over(attempt, 0) }()
+	go func() { here <- over(context.Background(), attempt, 0) }()
 	askOthers := sync.OnceFunc(func() {
 		for _, other := range others {
-			go func() { elsewhere <- over(other, wait) }()
+			go func() { elsewhere <- over(asked, other, wait) }()
 		}
 	})
 	defer time.AfterFunc(wait, askOthers).Stop()

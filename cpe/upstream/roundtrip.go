@@ -74,8 +74,8 @@ const (
 	// patience for an answer it stays below a second.
 	probeTime = 500 * time.Millisecond
 	// probeTimeUnknown is the same over a line of which no round trip is known.
-	// With that patience, it is a second.
-	probeTimeUnknown = 750 * time.Millisecond
+	// With that patience, it is nearly a second.
+	probeTimeUnknown = 650 * time.Millisecond
 	// probeTimePatient is the same while nobody waits for the outcome: what has
 	// become slow is found, too, and a SYN that got lost is sent again after a
 	// second.
