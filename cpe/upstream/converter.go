@@ -4,8 +4,8 @@
 // pair, so that what one connection learns the next one uses.
 //
 // Read converter.go (health), open.go (one connection), warm.go (those made in
-// advance), repair.go (when they end too early), trust.go, probe.go, roundtrip.go,
-// syndata.go; onpath.go for one that needs no request.
+// advance), repair.go and hedge.go (when they end too early, or may), trust.go,
+// probe.go, roundtrip.go, syndata.go; onpath.go for one that needs no request.
 package upstream
 
 import (

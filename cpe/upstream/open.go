@@ -104,7 +104,8 @@ const oneSYN = 1280 - 40 - 20 - 40
 
 // Open connects. In the SYN-data way request leaves with the SYN if that takes
 // it all and is answered in time, and SynData still says so; else the caller
-// sends it, as Renew leaves it, on the connection it gets. A failure that tells of the converter's health is booked.
+// sends it, as Renew leaves it, on the connection it gets. A failure that tells of
+// the converter's health is booked.
 func (a *Attempt) Open(ctx context.Context, request []byte) (*relay.Socket, error) {
 	if len(request) > oneSYN {
 		a.SynData, a.dialer.SynData = false, false
