@@ -1,4 +1,4 @@
-module github.com/tandem-mptcp/tandem
+module tandem
 
 go 1.24.0
 

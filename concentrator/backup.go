@@ -7,9 +7,9 @@ import (
 	"os"
 	"path/filepath"
 
-	"github.com/tandem-mptcp/tandem/concentrator/archive"
-	"github.com/tandem-mptcp/tandem/concentrator/config"
-	"github.com/tandem-mptcp/tandem/shared/control"
+	"tandem/concentrator/archive"
+	"tandem/concentrator/config"
+	"tandem/shared/control"
 )
 
 // backup writes an archive to standard output. It may run beside the daemon.

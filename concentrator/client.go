@@ -8,17 +8,17 @@ import (
 	"os"
 	"time"
 
-	"github.com/tandem-mptcp/tandem/concentrator/authorise"
-	"github.com/tandem-mptcp/tandem/concentrator/bindlog"
-	"github.com/tandem-mptcp/tandem/concentrator/clients"
-	"github.com/tandem-mptcp/tandem/concentrator/clients/cli"
-	"github.com/tandem-mptcp/tandem/concentrator/config"
-	"github.com/tandem-mptcp/tandem/concentrator/connect"
-	"github.com/tandem-mptcp/tandem/concentrator/limits"
-	"github.com/tandem-mptcp/tandem/concentrator/qr"
-	"github.com/tandem-mptcp/tandem/shared/control"
-	"github.com/tandem-mptcp/tandem/shared/pairing"
-	"github.com/tandem-mptcp/tandem/shared/reverse"
+	"tandem/concentrator/authorise"
+	"tandem/concentrator/bindlog"
+	"tandem/concentrator/clients"
+	"tandem/concentrator/clients/cli"
+	"tandem/concentrator/config"
+	"tandem/concentrator/connect"
+	"tandem/concentrator/limits"
+	"tandem/concentrator/qr"
+	"tandem/shared/control"
+	"tandem/shared/pairing"
+	"tandem/shared/reverse"
 )
 
 // clientCommand is "tandem-concentrator client": it works on the store's files

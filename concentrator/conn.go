@@ -11,15 +11,15 @@ import (
 
 	"golang.org/x/sys/unix"
 
-	"github.com/tandem-mptcp/tandem/concentrator/bindlog"
-	"github.com/tandem-mptcp/tandem/concentrator/connect"
-	"github.com/tandem-mptcp/tandem/concentrator/receive"
-	"github.com/tandem-mptcp/tandem/shared/convert"
-	"github.com/tandem-mptcp/tandem/shared/credential"
-	"github.com/tandem-mptcp/tandem/shared/mptcp"
-	"github.com/tandem-mptcp/tandem/shared/origin"
-	"github.com/tandem-mptcp/tandem/shared/relay"
-	"github.com/tandem-mptcp/tandem/shared/reverse"
+	"tandem/concentrator/bindlog"
+	"tandem/concentrator/connect"
+	"tandem/concentrator/receive"
+	"tandem/shared/convert"
+	"tandem/shared/credential"
+	"tandem/shared/mptcp"
+	"tandem/shared/origin"
+	"tandem/shared/relay"
+	"tandem/shared/reverse"
 )
 
 // One connection from a CPE, from its first byte to its last:

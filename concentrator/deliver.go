@@ -10,8 +10,8 @@ import (
 
 	"golang.org/x/sys/unix"
 
-	"github.com/tandem-mptcp/tandem/shared/mptcp"
-	"github.com/tandem-mptcp/tandem/shared/relay"
+	"tandem/shared/mptcp"
+	"tandem/shared/relay"
 )
 
 const (

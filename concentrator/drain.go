@@ -7,8 +7,8 @@ import (
 	"io"
 	"time"
 
-	"github.com/tandem-mptcp/tandem/concentrator/service"
-	"github.com/tandem-mptcp/tandem/shared/control"
+	"tandem/concentrator/service"
+	"tandem/shared/control"
 )
 
 // drained is the answer to drain and undrain.

@@ -10,8 +10,8 @@ import (
 	"strconv"
 	"time"
 
-	"github.com/tandem-mptcp/tandem/concentrator/limits"
-	"github.com/tandem-mptcp/tandem/shared/control"
+	"tandem/concentrator/limits"
+	"tandem/shared/control"
 )
 
 // Processes that have handed over and still have connections answer on control

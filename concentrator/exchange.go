@@ -7,8 +7,8 @@ import (
 	"sync"
 	"time"
 
-	"github.com/tandem-mptcp/tandem/shared/credential"
-	"github.com/tandem-mptcp/tandem/shared/relay"
+	"tandem/shared/credential"
+	"tandem/shared/relay"
 )
 
 // exchanges are the requests that were accepted and whose answer is not known

@@ -11,8 +11,8 @@ import (
 
 	"golang.org/x/sys/unix"
 
-	"github.com/tandem-mptcp/tandem/shared/credential"
-	"github.com/tandem-mptcp/tandem/shared/relay"
+	"tandem/shared/credential"
+	"tandem/shared/relay"
 )
 
 // pair returns both ends of a TCP connection.

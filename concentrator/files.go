@@ -5,8 +5,8 @@ import (
 	"log/slog"
 	"strings"
 
-	"github.com/tandem-mptcp/tandem/concentrator/config"
-	"github.com/tandem-mptcp/tandem/shared/daemon"
+	"tandem/concentrator/config"
+	"tandem/shared/daemon"
 )
 
 // fit lowers the limits of cfg to what the process may have open: a connection

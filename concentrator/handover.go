@@ -14,9 +14,9 @@ import (
 
 	"golang.org/x/sys/unix"
 
-	"github.com/tandem-mptcp/tandem/concentrator/service"
-	"github.com/tandem-mptcp/tandem/shared/control"
-	"github.com/tandem-mptcp/tandem/shared/daemon"
+	"tandem/concentrator/service"
+	"tandem/shared/control"
+	"tandem/shared/daemon"
 )
 
 // A hand-over puts a new process, of the program that is installed now, in the

@@ -9,13 +9,13 @@ import (
 	"slices"
 	"time"
 
-	"github.com/tandem-mptcp/tandem/concentrator/bindlog"
-	"github.com/tandem-mptcp/tandem/concentrator/config"
-	"github.com/tandem-mptcp/tandem/concentrator/forward"
-	"github.com/tandem-mptcp/tandem/shared/convert"
-	"github.com/tandem-mptcp/tandem/shared/credential"
-	"github.com/tandem-mptcp/tandem/shared/relay"
-	"github.com/tandem-mptcp/tandem/shared/reverse"
+	"tandem/concentrator/bindlog"
+	"tandem/concentrator/config"
+	"tandem/concentrator/forward"
+	"tandem/shared/convert"
+	"tandem/shared/credential"
+	"tandem/shared/relay"
+	"tandem/shared/reverse"
 )
 
 // A connection from outside, from its first packet to its last:

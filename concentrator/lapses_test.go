@@ -6,7 +6,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/tandem-mptcp/tandem/shared/credential"
+	"tandem/shared/credential"
 )
 
 // TestLapses: a client whose clock is off, or whose copies come late, is no

@@ -9,10 +9,10 @@ import (
 	"strings"
 	"sync"
 
-	"github.com/tandem-mptcp/tandem/concentrator/config"
-	"github.com/tandem-mptcp/tandem/concentrator/forward"
-	"github.com/tandem-mptcp/tandem/concentrator/service"
-	"github.com/tandem-mptcp/tandem/shared/mptcp"
+	"tandem/concentrator/config"
+	"tandem/concentrator/forward"
+	"tandem/concentrator/service"
+	"tandem/shared/mptcp"
 )
 
 // accept takes connections until stop is called, which returns when no more

@@ -9,8 +9,8 @@ import (
 	"os"
 	"strings"
 
-	"github.com/tandem-mptcp/tandem/concentrator/config"
-	"github.com/tandem-mptcp/tandem/shared/cli"
+	"tandem/concentrator/config"
+	"tandem/shared/cli"
 )
 
 // version is set by the linker.

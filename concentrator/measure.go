@@ -8,7 +8,7 @@ import (
 	"runtime"
 	"time"
 
-	"github.com/tandem-mptcp/tandem/concentrator/metrics"
+	"tandem/concentrator/metrics"
 )
 
 // serveMetrics answers Prometheus and load balancers. That the port is taken

@@ -7,8 +7,8 @@ import (
 	"regexp"
 	"testing"
 
-	"github.com/tandem-mptcp/tandem/concentrator/clients"
-	"github.com/tandem-mptcp/tandem/concentrator/config"
+	"tandem/concentrator/clients"
+	"tandem/concentrator/config"
 )
 
 // What the alert rules and the dashboard ask for is what the daemon has, and

@@ -10,12 +10,12 @@ import (
 	"sync"
 	"time"
 
-	"github.com/tandem-mptcp/tandem/concentrator/bindlog"
-	"github.com/tandem-mptcp/tandem/concentrator/config"
-	"github.com/tandem-mptcp/tandem/concentrator/onpath"
-	"github.com/tandem-mptcp/tandem/concentrator/source"
-	"github.com/tandem-mptcp/tandem/shared/mptcp"
-	"github.com/tandem-mptcp/tandem/shared/relay"
+	"tandem/concentrator/bindlog"
+	"tandem/concentrator/config"
+	"tandem/concentrator/onpath"
+	"tandem/concentrator/source"
+	"tandem/shared/mptcp"
+	"tandem/shared/relay"
 )
 
 // A connection that passes this host, from its first packet to its last:

@@ -8,10 +8,10 @@ import (
 	"sync/atomic"
 	"time"
 
-	"github.com/tandem-mptcp/tandem/shared/convert"
-	"github.com/tandem-mptcp/tandem/shared/credential"
-	"github.com/tandem-mptcp/tandem/shared/park"
-	"github.com/tandem-mptcp/tandem/shared/relay"
+	"tandem/shared/convert"
+	"tandem/shared/credential"
+	"tandem/shared/park"
+	"tandem/shared/relay"
 )
 
 // parking keeps the connections that clients made in advance: authenticated,

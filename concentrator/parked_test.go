@@ -9,7 +9,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/tandem-mptcp/tandem/shared/credential"
+	"tandem/shared/credential"
 )
 
 // lot is a running parking, and a way to get connections into it.

@@ -5,7 +5,7 @@ import (
 	"net/netip"
 	"testing"
 
-	"github.com/tandem-mptcp/tandem/shared/relay"
+	"tandem/shared/relay"
 )
 
 func TestPending(t *testing.T) {

@@ -6,8 +6,8 @@ import (
 	"reflect"
 	"slices"
 
-	"github.com/tandem-mptcp/tandem/concentrator/config"
-	"github.com/tandem-mptcp/tandem/concentrator/service"
+	"tandem/concentrator/config"
+	"tandem/concentrator/service"
 )
 
 // reload takes a new configuration whole or not at all.

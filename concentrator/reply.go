@@ -5,8 +5,8 @@ import (
 	"io"
 	"time"
 
-	"github.com/tandem-mptcp/tandem/shared/mptcp"
-	"github.com/tandem-mptcp/tandem/shared/relay"
+	"tandem/shared/mptcp"
+	"tandem/shared/relay"
 )
 
 // answer sends the converter's first bytes. Where the request came in the SYN,

@@ -7,11 +7,11 @@ import (
 	"slices"
 	"time"
 
-	"github.com/tandem-mptcp/tandem/concentrator/clients"
-	"github.com/tandem-mptcp/tandem/concentrator/config"
-	"github.com/tandem-mptcp/tandem/concentrator/onpath"
-	"github.com/tandem-mptcp/tandem/concentrator/returnpath"
-	"github.com/tandem-mptcp/tandem/concentrator/source"
+	"tandem/concentrator/clients"
+	"tandem/concentrator/config"
+	"tandem/concentrator/onpath"
+	"tandem/concentrator/returnpath"
+	"tandem/concentrator/source"
 )
 
 // readyToPreserve puts in place what clients with addresses of their own need,

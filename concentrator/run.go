@@ -10,15 +10,15 @@ import (
 	"sync"
 	"sync/atomic"
 
-	"github.com/tandem-mptcp/tandem/concentrator/clients"
-	"github.com/tandem-mptcp/tandem/concentrator/config"
-	"github.com/tandem-mptcp/tandem/concentrator/limits"
-	"github.com/tandem-mptcp/tandem/concentrator/onpath"
-	"github.com/tandem-mptcp/tandem/concentrator/service"
-	"github.com/tandem-mptcp/tandem/shared/control"
-	"github.com/tandem-mptcp/tandem/shared/daemon"
-	"github.com/tandem-mptcp/tandem/shared/flight"
-	"github.com/tandem-mptcp/tandem/shared/relay"
+	"tandem/concentrator/clients"
+	"tandem/concentrator/config"
+	"tandem/concentrator/limits"
+	"tandem/concentrator/onpath"
+	"tandem/concentrator/service"
+	"tandem/shared/control"
+	"tandem/shared/daemon"
+	"tandem/shared/flight"
+	"tandem/shared/relay"
 )
 
 // run is the daemon. It may begin as the successor of one that hands over.

@@ -5,11 +5,11 @@ import (
 	"net/netip"
 	"slices"
 
-	"github.com/tandem-mptcp/tandem/concentrator/authorise"
-	"github.com/tandem-mptcp/tandem/concentrator/bindlog"
-	"github.com/tandem-mptcp/tandem/concentrator/config"
-	"github.com/tandem-mptcp/tandem/concentrator/connect"
-	"github.com/tandem-mptcp/tandem/concentrator/source"
+	"tandem/concentrator/authorise"
+	"tandem/concentrator/bindlog"
+	"tandem/concentrator/config"
+	"tandem/concentrator/connect"
+	"tandem/concentrator/source"
 )
 
 // settings is one loaded configuration and what was made from it. It never

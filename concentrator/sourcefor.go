@@ -7,13 +7,13 @@ import (
 	"net/netip"
 	"time"
 
-	"github.com/tandem-mptcp/tandem/concentrator/receive"
-	"github.com/tandem-mptcp/tandem/concentrator/source"
-	"github.com/tandem-mptcp/tandem/shared/convert"
-	"github.com/tandem-mptcp/tandem/shared/credential"
-	"github.com/tandem-mptcp/tandem/shared/mptcp"
-	"github.com/tandem-mptcp/tandem/shared/origin"
-	"github.com/tandem-mptcp/tandem/shared/relay"
+	"tandem/concentrator/receive"
+	"tandem/concentrator/source"
+	"tandem/shared/convert"
+	"tandem/shared/credential"
+	"tandem/shared/mptcp"
+	"tandem/shared/origin"
+	"tandem/shared/relay"
 )
 
 // sourceRules are what decides from where servers are dialled now.

@@ -13,13 +13,13 @@ import (
 
 	"golang.org/x/sys/unix"
 
-	"github.com/tandem-mptcp/tandem/concentrator/clients"
-	"github.com/tandem-mptcp/tandem/concentrator/config"
-	"github.com/tandem-mptcp/tandem/concentrator/connect"
-	"github.com/tandem-mptcp/tandem/concentrator/limits"
-	"github.com/tandem-mptcp/tandem/concentrator/source"
-	"github.com/tandem-mptcp/tandem/shared/credential"
-	"github.com/tandem-mptcp/tandem/shared/durable"
+	"tandem/concentrator/clients"
+	"tandem/concentrator/config"
+	"tandem/concentrator/connect"
+	"tandem/concentrator/limits"
+	"tandem/concentrator/source"
+	"tandem/shared/credential"
+	"tandem/shared/durable"
 )
 
 // What is in the state folder.

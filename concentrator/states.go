@@ -12,8 +12,8 @@ import (
 
 	"golang.org/x/sys/unix"
 
-	"github.com/tandem-mptcp/tandem/concentrator/limits"
-	"github.com/tandem-mptcp/tandem/shared/control"
+	"tandem/concentrator/limits"
+	"tandem/shared/control"
 )
 
 // clientState is what a client has open, and has moved this month; connections

@@ -7,8 +7,8 @@ import (
 	"runtime"
 	"text/tabwriter"
 
-	"github.com/tandem-mptcp/tandem/shared/account"
-	"github.com/tandem-mptcp/tandem/shared/control"
+	"tandem/shared/account"
+	"tandem/shared/control"
 )
 
 // report is what status shows; its JSON is for programs and keeps its names.

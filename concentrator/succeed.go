@@ -7,7 +7,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
-	"github.com/tandem-mptcp/tandem/concentrator/config"
+	"tandem/concentrator/config"
 )
 
 // successorVariable is in the environment of a process that is to take over:

@@ -6,7 +6,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/tandem-mptcp/tandem/concentrator/receive"
+	"tandem/concentrator/receive"
 )
 
 // TestUnsaid: a router connects and says nothing, to see whether a line works or

@@ -4,13 +4,13 @@ import (
 	"net/netip"
 	"time"
 
-	"github.com/tandem-mptcp/tandem/concentrator/authorise"
-	"github.com/tandem-mptcp/tandem/concentrator/clients"
-	"github.com/tandem-mptcp/tandem/concentrator/limits"
-	"github.com/tandem-mptcp/tandem/concentrator/receive"
-	"github.com/tandem-mptcp/tandem/concentrator/source"
-	"github.com/tandem-mptcp/tandem/shared/convert"
-	"github.com/tandem-mptcp/tandem/shared/credential"
+	"tandem/concentrator/authorise"
+	"tandem/concentrator/clients"
+	"tandem/concentrator/limits"
+	"tandem/concentrator/receive"
+	"tandem/concentrator/source"
+	"tandem/shared/convert"
+	"tandem/shared/credential"
 )
 
 // member is a client, made ready for its connections.

@@ -9,11 +9,11 @@ import (
 	"testing"
 	"time"
 
-	"github.com/tandem-mptcp/tandem/concentrator/clients"
-	"github.com/tandem-mptcp/tandem/concentrator/config"
-	"github.com/tandem-mptcp/tandem/concentrator/receive"
-	"github.com/tandem-mptcp/tandem/shared/convert"
-	"github.com/tandem-mptcp/tandem/shared/credential"
+	"tandem/concentrator/clients"
+	"tandem/concentrator/config"
+	"tandem/concentrator/receive"
+	"tandem/shared/convert"
+	"tandem/shared/credential"
 )
 
 // desk is a daemon without sockets, with one client.

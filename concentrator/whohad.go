@@ -7,7 +7,7 @@ import (
 	"net/netip"
 	"time"
 
-	"github.com/tandem-mptcp/tandem/concentrator/bindlog"
+	"tandem/concentrator/bindlog"
 )
 
 // whoHad answers from the log on stdin which client had an external address

@@ -10,15 +10,15 @@ import (
 	"os/signal"
 	"syscall"
 
-	"github.com/tandem-mptcp/tandem/cpe/check"
-	"github.com/tandem-mptcp/tandem/cpe/ruleset"
-	"github.com/tandem-mptcp/tandem/cpe/steer"
-	"github.com/tandem-mptcp/tandem/cpe/uplink"
-	"github.com/tandem-mptcp/tandem/cpe/upstream"
-	"github.com/tandem-mptcp/tandem/shared/control"
-	"github.com/tandem-mptcp/tandem/shared/credential"
-	"github.com/tandem-mptcp/tandem/shared/logline"
-	"github.com/tandem-mptcp/tandem/shared/relay"
+	"tandem/cpe/check"
+	"tandem/cpe/ruleset"
+	"tandem/cpe/steer"
+	"tandem/cpe/uplink"
+	"tandem/cpe/upstream"
+	"tandem/shared/control"
+	"tandem/shared/credential"
+	"tandem/shared/logline"
+	"tandem/shared/relay"
 )
 
 // checkReport is what check prints at the end.

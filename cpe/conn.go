@@ -7,17 +7,17 @@ import (
 	"slices"
 	"time"
 
-	"github.com/tandem-mptcp/tandem/cpe/config"
-	"github.com/tandem-mptcp/tandem/cpe/firstbytes"
-	"github.com/tandem-mptcp/tandem/cpe/flows"
-	"github.com/tandem-mptcp/tandem/cpe/handshake"
-	"github.com/tandem-mptcp/tandem/cpe/intercept"
-	"github.com/tandem-mptcp/tandem/cpe/policy"
-	"github.com/tandem-mptcp/tandem/cpe/ruleset"
-	"github.com/tandem-mptcp/tandem/cpe/upstream"
-	"github.com/tandem-mptcp/tandem/shared/convert"
-	"github.com/tandem-mptcp/tandem/shared/logline"
-	"github.com/tandem-mptcp/tandem/shared/relay"
+	"tandem/cpe/config"
+	"tandem/cpe/firstbytes"
+	"tandem/cpe/flows"
+	"tandem/cpe/handshake"
+	"tandem/cpe/intercept"
+	"tandem/cpe/policy"
+	"tandem/cpe/ruleset"
+	"tandem/cpe/upstream"
+	"tandem/shared/convert"
+	"tandem/shared/logline"
+	"tandem/shared/relay"
 )
 
 // One LAN connection from its first byte to its last:

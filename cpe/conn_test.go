@@ -8,13 +8,13 @@ import (
 	"testing"
 	"time"
 
-	"github.com/tandem-mptcp/tandem/cpe/config"
-	"github.com/tandem-mptcp/tandem/cpe/handshake"
-	"github.com/tandem-mptcp/tandem/cpe/uplink"
-	"github.com/tandem-mptcp/tandem/cpe/upstream"
-	"github.com/tandem-mptcp/tandem/shared/convert"
-	"github.com/tandem-mptcp/tandem/shared/credential"
-	"github.com/tandem-mptcp/tandem/shared/logline"
+	"tandem/cpe/config"
+	"tandem/cpe/handshake"
+	"tandem/cpe/uplink"
+	"tandem/cpe/upstream"
+	"tandem/shared/convert"
+	"tandem/shared/credential"
+	"tandem/shared/logline"
 )
 
 func TestVerdict(t *testing.T) {

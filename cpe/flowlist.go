@@ -6,8 +6,8 @@ import (
 	"strings"
 	"time"
 
-	"github.com/tandem-mptcp/tandem/shared/columns"
-	"github.com/tandem-mptcp/tandem/shared/control"
+	"tandem/shared/columns"
+	"tandem/shared/control"
 )
 
 // flowList is what the command flows shows.

@@ -6,10 +6,10 @@ import (
 
 	"golang.org/x/sys/unix"
 
-	"github.com/tandem-mptcp/tandem/cpe/direct"
-	"github.com/tandem-mptcp/tandem/cpe/flows"
-	"github.com/tandem-mptcp/tandem/cpe/ruleset"
-	"github.com/tandem-mptcp/tandem/shared/relay"
+	"tandem/cpe/direct"
+	"tandem/cpe/flows"
+	"tandem/cpe/ruleset"
+	"tandem/shared/relay"
 )
 
 // goDirect carries the flow without the concentrator, as a router would.

@@ -4,8 +4,8 @@ import (
 	"context"
 	"time"
 
-	"github.com/tandem-mptcp/tandem/cpe/nfnetlink"
-	"github.com/tandem-mptcp/tandem/cpe/ruleset"
+	"tandem/cpe/nfnetlink"
+	"tandem/cpe/ruleset"
 )
 
 // restoreAtMost is how often rules are put back: who deletes them again and

@@ -6,12 +6,12 @@ import (
 	"sync"
 	"time"
 
-	"github.com/tandem-mptcp/tandem/cpe/firstbytes"
-	"github.com/tandem-mptcp/tandem/cpe/intercept"
-	"github.com/tandem-mptcp/tandem/cpe/nfnetlink"
-	"github.com/tandem-mptcp/tandem/cpe/policy"
-	"github.com/tandem-mptcp/tandem/cpe/ruleset"
-	"github.com/tandem-mptcp/tandem/shared/relay"
+	"tandem/cpe/firstbytes"
+	"tandem/cpe/intercept"
+	"tandem/cpe/nfnetlink"
+	"tandem/cpe/policy"
+	"tandem/cpe/ruleset"
+	"tandem/shared/relay"
 )
 
 // With accept=faithful a LAN host's SYN waits in a netfilter queue until its

@@ -4,9 +4,9 @@ import (
 	"context"
 	"sync"
 
-	"github.com/tandem-mptcp/tandem/cpe/intercept"
-	"github.com/tandem-mptcp/tandem/cpe/nfnetlink"
-	"github.com/tandem-mptcp/tandem/cpe/ruleset"
+	"tandem/cpe/intercept"
+	"tandem/cpe/nfnetlink"
+	"tandem/cpe/ruleset"
 )
 
 // hold is the queue in which SYNs wait under accept=faithful.

@@ -9,13 +9,13 @@ import (
 
 	"golang.org/x/sys/unix"
 
-	"github.com/tandem-mptcp/tandem/cpe/flows"
-	"github.com/tandem-mptcp/tandem/cpe/intercept"
-	"github.com/tandem-mptcp/tandem/cpe/ruleset"
-	"github.com/tandem-mptcp/tandem/cpe/upstream"
-	"github.com/tandem-mptcp/tandem/shared/convert"
-	"github.com/tandem-mptcp/tandem/shared/mptcp"
-	"github.com/tandem-mptcp/tandem/shared/relay"
+	"tandem/cpe/flows"
+	"tandem/cpe/intercept"
+	"tandem/cpe/ruleset"
+	"tandem/cpe/upstream"
+	"tandem/shared/convert"
+	"tandem/shared/mptcp"
+	"tandem/shared/relay"
 )
 
 // One connection from outside, which the concentrator has taken for us:

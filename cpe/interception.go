@@ -7,12 +7,12 @@ import (
 	"sync"
 	"time"
 
-	"github.com/tandem-mptcp/tandem/cpe/config"
-	"github.com/tandem-mptcp/tandem/cpe/intercept"
-	"github.com/tandem-mptcp/tandem/cpe/ruleset"
-	"github.com/tandem-mptcp/tandem/shared/daemon"
-	"github.com/tandem-mptcp/tandem/shared/logline"
-	"github.com/tandem-mptcp/tandem/shared/mptcp"
+	"tandem/cpe/config"
+	"tandem/cpe/intercept"
+	"tandem/cpe/ruleset"
+	"tandem/shared/daemon"
+	"tandem/shared/logline"
+	"tandem/shared/mptcp"
 )
 
 // interception is the listeners and the nftables rules that feed them.

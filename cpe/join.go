@@ -10,12 +10,12 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/tandem-mptcp/tandem/cpe/config"
-	"github.com/tandem-mptcp/tandem/cpe/keys"
-	"github.com/tandem-mptcp/tandem/cpe/lookup"
-	"github.com/tandem-mptcp/tandem/shared/control"
-	"github.com/tandem-mptcp/tandem/shared/credential"
-	"github.com/tandem-mptcp/tandem/shared/pairing"
+	"tandem/cpe/config"
+	"tandem/cpe/keys"
+	"tandem/cpe/lookup"
+	"tandem/shared/control"
+	"tandem/shared/credential"
+	"tandem/shared/pairing"
 )
 
 // joinReport is what join has done, or would do; its JSON is for programs and

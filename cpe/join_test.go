@@ -16,11 +16,11 @@ import (
 
 	"golang.org/x/sys/unix"
 
-	"github.com/tandem-mptcp/tandem/cpe/config"
-	"github.com/tandem-mptcp/tandem/cpe/keys"
-	"github.com/tandem-mptcp/tandem/shared/control"
-	"github.com/tandem-mptcp/tandem/shared/credential"
-	"github.com/tandem-mptcp/tandem/shared/pairing"
+	"tandem/cpe/config"
+	"tandem/cpe/keys"
+	"tandem/shared/control"
+	"tandem/shared/credential"
+	"tandem/shared/pairing"
 )
 
 // router is the folders of one, and all that its commands have printed.

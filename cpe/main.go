@@ -9,12 +9,12 @@ import (
 	"io"
 	"os"
 
-	"github.com/tandem-mptcp/tandem/cpe/config"
-	"github.com/tandem-mptcp/tandem/cpe/keys"
-	"github.com/tandem-mptcp/tandem/cpe/ruleset"
-	"github.com/tandem-mptcp/tandem/shared/cli"
-	"github.com/tandem-mptcp/tandem/shared/control"
-	"github.com/tandem-mptcp/tandem/shared/credential"
+	"tandem/cpe/config"
+	"tandem/cpe/keys"
+	"tandem/cpe/ruleset"
+	"tandem/shared/cli"
+	"tandem/shared/control"
+	"tandem/shared/credential"
 )
 
 // version is set by the linker.

@@ -3,7 +3,7 @@ package main
 import (
 	"fmt"
 
-	"github.com/tandem-mptcp/tandem/cpe/ruleset"
+	"tandem/cpe/ruleset"
 )
 
 // besideMwan3 says what it means that mwan3, with marks of this mask, is at work

@@ -6,7 +6,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
-	"github.com/tandem-mptcp/tandem/shared/relay"
+	"tandem/shared/relay"
 )
 
 // relayOnPath takes the place of the steps 3 to 6 with a concentrator on the

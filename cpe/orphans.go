@@ -8,10 +8,10 @@ import (
 	"sort"
 	"time"
 
-	"github.com/tandem-mptcp/tandem/cpe/flows"
-	"github.com/tandem-mptcp/tandem/cpe/uplink"
-	"github.com/tandem-mptcp/tandem/cpe/upstream"
-	"github.com/tandem-mptcp/tandem/shared/mptcp"
+	"tandem/cpe/flows"
+	"tandem/cpe/uplink"
+	"tandem/cpe/upstream"
+	"tandem/shared/mptcp"
 )
 
 // A connection to the concentrator that has lost its last subflow hangs: the

@@ -3,10 +3,10 @@ package main
 import (
 	"context"
 
-	"github.com/tandem-mptcp/tandem/cpe/config"
-	"github.com/tandem-mptcp/tandem/cpe/steer"
-	"github.com/tandem-mptcp/tandem/shared/logline"
-	"github.com/tandem-mptcp/tandem/shared/mptcp"
+	"tandem/cpe/config"
+	"tandem/cpe/steer"
+	"tandem/shared/logline"
+	"tandem/shared/mptcp"
 )
 
 // pathManager says who makes subflows: the kernel while every flow is to use

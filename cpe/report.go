@@ -12,11 +12,11 @@ import (
 	"strings"
 	"time"
 
-	"github.com/tandem-mptcp/tandem/cpe/bugreport"
-	"github.com/tandem-mptcp/tandem/cpe/config"
-	"github.com/tandem-mptcp/tandem/shared/control"
-	"github.com/tandem-mptcp/tandem/shared/durable"
-	"github.com/tandem-mptcp/tandem/shared/program"
+	"tandem/cpe/bugreport"
+	"tandem/cpe/config"
+	"tandem/shared/control"
+	"tandem/shared/durable"
+	"tandem/shared/program"
 )
 
 // bugReport writes the archive for a bug report. What cannot be had is said in

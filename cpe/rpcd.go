@@ -11,12 +11,12 @@ import (
 	"strings"
 	"time"
 
-	"github.com/tandem-mptcp/tandem/cpe/config"
-	"github.com/tandem-mptcp/tandem/shared/cli"
-	"github.com/tandem-mptcp/tandem/shared/control"
-	"github.com/tandem-mptcp/tandem/shared/pairing"
-	"github.com/tandem-mptcp/tandem/shared/program"
-	"github.com/tandem-mptcp/tandem/shared/smalljson"
+	"tandem/cpe/config"
+	"tandem/shared/cli"
+	"tandem/shared/control"
+	"tandem/shared/pairing"
+	"tandem/shared/program"
+	"tandem/shared/smalljson"
 )
 
 // This file is the other end of the LuCI pages: rpcd calls a plugin with "list"

@@ -9,9 +9,9 @@ import (
 	"strconv"
 	"strings"
 
-	"github.com/tandem-mptcp/tandem/shared/cli"
-	"github.com/tandem-mptcp/tandem/shared/program"
 	"golang.org/x/sys/unix"
+	"tandem/shared/cli"
+	"tandem/shared/program"
 )
 
 // A check takes longer than rpcd waits, so the page starts it and then asks for

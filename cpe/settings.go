@@ -6,11 +6,11 @@ import (
 	"sync"
 	"time"
 
-	"github.com/tandem-mptcp/tandem/cpe/config"
-	"github.com/tandem-mptcp/tandem/cpe/policy"
-	"github.com/tandem-mptcp/tandem/cpe/ruleset"
-	"github.com/tandem-mptcp/tandem/cpe/upstream"
-	"github.com/tandem-mptcp/tandem/shared/credential"
+	"tandem/cpe/config"
+	"tandem/cpe/policy"
+	"tandem/cpe/ruleset"
+	"tandem/cpe/upstream"
+	"tandem/shared/credential"
 )
 
 // settings is one loaded configuration and what was made from it. It never

@@ -8,8 +8,8 @@ import (
 	"strconv"
 	"time"
 
-	"github.com/tandem-mptcp/tandem/cpe/flows"
-	"github.com/tandem-mptcp/tandem/shared/mptcp"
+	"tandem/cpe/flows"
+	"tandem/shared/mptcp"
 )
 
 // shown asks for the state and the flows as the LuCI page shows them, in one

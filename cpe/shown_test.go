@@ -8,8 +8,8 @@ import (
 	"testing"
 	"time"
 
-	"github.com/tandem-mptcp/tandem/cpe/flows"
-	"github.com/tandem-mptcp/tandem/shared/mptcp"
+	"tandem/cpe/flows"
+	"tandem/shared/mptcp"
 )
 
 // carried is a flow's relay that has moved so many bytes.

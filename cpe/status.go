@@ -7,15 +7,15 @@ import (
 	"runtime"
 	"time"
 
-	"github.com/tandem-mptcp/tandem/cpe/config"
-	"github.com/tandem-mptcp/tandem/cpe/flows"
-	"github.com/tandem-mptcp/tandem/cpe/steer"
-	"github.com/tandem-mptcp/tandem/cpe/uplink"
-	"github.com/tandem-mptcp/tandem/cpe/upstream"
-	"github.com/tandem-mptcp/tandem/shared/account"
-	"github.com/tandem-mptcp/tandem/shared/columns"
-	"github.com/tandem-mptcp/tandem/shared/control"
-	"github.com/tandem-mptcp/tandem/shared/mptcp"
+	"tandem/cpe/config"
+	"tandem/cpe/flows"
+	"tandem/cpe/steer"
+	"tandem/cpe/uplink"
+	"tandem/cpe/upstream"
+	"tandem/shared/account"
+	"tandem/shared/columns"
+	"tandem/shared/control"
+	"tandem/shared/mptcp"
 )
 
 // report is what status shows; its JSON is for programs and keeps its names.

@@ -4,8 +4,8 @@ import (
 	"sort"
 	"time"
 
-	"github.com/tandem-mptcp/tandem/cpe/flows"
-	"github.com/tandem-mptcp/tandem/shared/mptcp"
+	"tandem/cpe/flows"
+	"tandem/shared/mptcp"
 )
 
 // lineSurvey is what the open flows' subflows over one line say of it.

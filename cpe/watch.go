@@ -11,7 +11,7 @@ import (
 	"syscall"
 	"time"
 
-	"github.com/tandem-mptcp/tandem/shared/control"
+	"tandem/shared/control"
 )
 
 // watchEvery is how often watch asks.

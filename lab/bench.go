@@ -8,7 +8,7 @@ import (
 	"strings"
 	"time"
 
-	"github.com/tandem-mptcp/tandem/lab/bench"
+	"tandem/lab/bench"
 )
 
 // benchmark measures and writes docs/performance.md.

@@ -10,8 +10,8 @@ import (
 	"slices"
 	"time"
 
-	"github.com/tandem-mptcp/tandem/lab/house"
-	labnet "github.com/tandem-mptcp/tandem/lab/net"
+	"tandem/lab/house"
+	labnet "tandem/lab/net"
 )
 
 // figures are what the demo measured; the JSON names are kept.

@@ -6,7 +6,7 @@ import (
 	"fmt"
 	"os"
 
-	labnet "github.com/tandem-mptcp/tandem/lab/net"
+	labnet "tandem/lab/net"
 )
 
 func down(ctx context.Context, args []string) error {

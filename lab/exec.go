@@ -7,7 +7,7 @@ import (
 	"os/exec"
 	"syscall"
 
-	labnet "github.com/tandem-mptcp/tandem/lab/net"
+	labnet "tandem/lab/net"
 )
 
 // execute replaces this process by the command, so that exit status, signals

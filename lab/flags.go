@@ -8,7 +8,7 @@ import (
 	"os"
 	"strings"
 
-	labnet "github.com/tandem-mptcp/tandem/lab/net"
+	labnet "tandem/lab/net"
 )
 
 // newFlags returns the flags of a command, with --name, which all share.

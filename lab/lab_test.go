@@ -11,7 +11,7 @@ import (
 	"syscall"
 	"testing"
 
-	labnet "github.com/tandem-mptcp/tandem/lab/net"
+	labnet "tandem/lab/net"
 )
 
 // cli builds the program and returns a function that runs it for one lab.

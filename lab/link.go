@@ -7,7 +7,7 @@ import (
 	"path/filepath"
 	"time"
 
-	labnet "github.com/tandem-mptcp/tandem/lab/net"
+	labnet "tandem/lab/net"
 )
 
 const linkUsage = "usage: lab link [--name LAB] LINK FLAGS; see lab link --help"

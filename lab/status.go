@@ -9,7 +9,7 @@ import (
 	"text/tabwriter"
 	"time"
 
-	labnet "github.com/tandem-mptcp/tandem/lab/net"
+	labnet "tandem/lab/net"
 )
 
 func status(ctx context.Context, args []string) error {

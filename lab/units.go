@@ -6,7 +6,7 @@ import (
 	"strings"
 	"time"
 
-	labnet "github.com/tandem-mptcp/tandem/lab/net"
+	labnet "tandem/lab/net"
 )
 
 // parseRate reads bit/s with an optional k, M or G: "20M". "0" is unlimited.

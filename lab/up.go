@@ -4,7 +4,7 @@ import (
 	"context"
 	"fmt"
 
-	labnet "github.com/tandem-mptcp/tandem/lab/net"
+	labnet "tandem/lab/net"
 )
 
 func up(ctx context.Context, args []string) error {

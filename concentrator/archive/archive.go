@@ -14,7 +14,7 @@ import (
 	"sort"
 	"strings"
 
-	"github.com/tandem-mptcp/tandem/shared/durable"
+	"tandem/shared/durable"
 )
 
 // Content is what is kept, by name: configName, "usage.json", and

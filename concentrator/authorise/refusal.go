@@ -1,6 +1,6 @@
 package authorise
 
-import "github.com/tandem-mptcp/tandem/shared/convert"
+import "tandem/shared/convert"
 
 // Refusal is a "no" and what to tell the client, if it may be told anything
 // (see [Gate.Answers]).

@@ -5,7 +5,7 @@ import (
 	"slices"
 	"sync/atomic"
 
-	"github.com/tandem-mptcp/tandem/shared/convert"
+	"tandem/shared/convert"
 )
 
 // Policy is what [Destinations] are built from.

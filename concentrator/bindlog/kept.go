@@ -9,7 +9,7 @@ import (
 	"slices"
 	"time"
 
-	"github.com/tandem-mptcp/tandem/shared/durable"
+	"tandem/shared/durable"
 )
 
 // Between two runs, a file keeps whose each port was: the quarantine does not

@@ -9,8 +9,8 @@ import (
 	"testing"
 	"time"
 
-	"github.com/tandem-mptcp/tandem/concentrator/bindlog"
-	"github.com/tandem-mptcp/tandem/concentrator/connect"
+	"tandem/concentrator/bindlog"
+	"tandem/concentrator/connect"
 )
 
 // 10,000 clients share 8 addresses for an hour: no port is two clients' within

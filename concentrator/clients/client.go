@@ -8,9 +8,9 @@ import (
 	"time"
 	"unicode"
 
-	"github.com/tandem-mptcp/tandem/concentrator/limits"
-	"github.com/tandem-mptcp/tandem/concentrator/source"
-	"github.com/tandem-mptcp/tandem/shared/credential"
+	"tandem/concentrator/limits"
+	"tandem/concentrator/source"
+	"tandem/shared/credential"
 )
 
 // Client is one CPE that may use the concentrator. One that came out of a

@@ -7,7 +7,7 @@ import (
 	"strings"
 	"time"
 
-	"github.com/tandem-mptcp/tandem/shared/durable"
+	"tandem/shared/durable"
 )
 
 // Add makes a client with a fresh key from the name, note, limits and

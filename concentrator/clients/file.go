@@ -13,10 +13,10 @@ import (
 
 	"github.com/pelletier/go-toml/v2"
 
-	"github.com/tandem-mptcp/tandem/concentrator/limits"
-	"github.com/tandem-mptcp/tandem/concentrator/source"
-	"github.com/tandem-mptcp/tandem/shared/credential"
-	"github.com/tandem-mptcp/tandem/shared/reverse"
+	"tandem/concentrator/limits"
+	"tandem/concentrator/source"
+	"tandem/shared/credential"
+	"tandem/shared/reverse"
 )
 
 const (

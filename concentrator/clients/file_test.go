@@ -12,9 +12,9 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
-	"github.com/tandem-mptcp/tandem/concentrator/limits"
-	"github.com/tandem-mptcp/tandem/concentrator/source"
-	"github.com/tandem-mptcp/tandem/shared/credential"
+	"tandem/concentrator/limits"
+	"tandem/concentrator/source"
+	"tandem/shared/credential"
 )
 
 var update = flag.Bool("update", false, "rewrite golden files")

@@ -5,8 +5,8 @@ import (
 	"net/netip"
 	"slices"
 
-	"github.com/tandem-mptcp/tandem/shared/convert"
-	"github.com/tandem-mptcp/tandem/shared/reverse"
+	"tandem/shared/convert"
+	"tandem/shared/reverse"
 )
 
 // Forward gives ports of the concentrator to a client. Where To is set, the

@@ -4,7 +4,7 @@ import (
 	"errors"
 	"net/netip"
 
-	"github.com/tandem-mptcp/tandem/concentrator/source"
+	"tandem/concentrator/source"
 )
 
 // SetSource says from which address a client's connections come, and which

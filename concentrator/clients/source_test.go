@@ -6,7 +6,7 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/tandem-mptcp/tandem/concentrator/source"
+	"tandem/concentrator/source"
 )
 
 // A file that was edited by hand and takes a part of another client's prefix

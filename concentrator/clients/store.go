@@ -5,8 +5,8 @@ import (
 	"net/netip"
 	"sync/atomic"
 
-	"github.com/tandem-mptcp/tandem/concentrator/source"
-	"github.com/tandem-mptcp/tandem/shared/reverse"
+	"tandem/concentrator/source"
+	"tandem/shared/reverse"
 )
 
 // Store is where the daemon finds clients: a folder now, a replicated store or

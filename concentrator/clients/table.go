@@ -4,7 +4,7 @@ import (
 	"fmt"
 	"time"
 
-	"github.com/tandem-mptcp/tandem/concentrator/source"
+	"tandem/concentrator/source"
 )
 
 // table is one loaded state of the store. It never changes; a reload makes

@@ -7,7 +7,7 @@ import (
 	"strconv"
 	"strings"
 
-	"github.com/tandem-mptcp/tandem/shared/pairing"
+	"tandem/shared/pairing"
 )
 
 // advertise reads what CPEs are told of where the concentrator is: addresses,

@@ -5,9 +5,9 @@ import (
 	"net/netip"
 	"time"
 
-	"github.com/tandem-mptcp/tandem/concentrator/source"
-	"github.com/tandem-mptcp/tandem/shared/credential"
-	"github.com/tandem-mptcp/tandem/shared/reverse"
+	"tandem/concentrator/source"
+	"tandem/shared/credential"
+	"tandem/shared/reverse"
 )
 
 // DefaultPath is where the daemon looks for its file.

@@ -15,8 +15,8 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
-	"github.com/tandem-mptcp/tandem/concentrator/source"
-	"github.com/tandem-mptcp/tandem/shared/reverse"
+	"tandem/concentrator/source"
+	"tandem/shared/reverse"
 )
 
 var update = flag.Bool("update", false, "write testdata/bad/*.err anew")

@@ -12,7 +12,7 @@ import (
 
 	"github.com/pelletier/go-toml/v2"
 
-	"github.com/tandem-mptcp/tandem/concentrator/source"
+	"tandem/concentrator/source"
 )
 
 // maxFile bounds the file; 10,000 clients take about 1 MB.

@@ -9,7 +9,7 @@ import (
 	"strings"
 	"time"
 
-	"github.com/tandem-mptcp/tandem/shared/reverse"
+	"tandem/shared/reverse"
 )
 
 // set overwrites a default with what the file says, if it says anything.

@@ -14,9 +14,9 @@ import (
 
 	"golang.org/x/sys/unix"
 
-	"github.com/tandem-mptcp/tandem/concentrator/bindlog"
-	"github.com/tandem-mptcp/tandem/shared/mptcp"
-	"github.com/tandem-mptcp/tandem/shared/relay"
+	"tandem/concentrator/bindlog"
+	"tandem/shared/mptcp"
+	"tandem/shared/relay"
 )
 
 // How an idle connection is kept, and a dead one found: after 60 s of silence

@@ -13,8 +13,8 @@ import (
 
 	"golang.org/x/sys/unix"
 
-	"github.com/tandem-mptcp/tandem/shared/convert"
-	"github.com/tandem-mptcp/tandem/shared/relay"
+	"tandem/shared/convert"
+	"tandem/shared/relay"
 )
 
 const (

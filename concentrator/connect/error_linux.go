@@ -9,7 +9,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
-	"github.com/tandem-mptcp/tandem/shared/convert"
+	"tandem/shared/convert"
 )
 
 // wait is how long clients are asked to stay away when this host is short of

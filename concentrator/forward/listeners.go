@@ -17,8 +17,8 @@ import (
 
 	"golang.org/x/sys/unix"
 
-	"github.com/tandem-mptcp/tandem/concentrator/clients"
-	"github.com/tandem-mptcp/tandem/shared/reverse"
+	"tandem/concentrator/clients"
+	"tandem/shared/reverse"
 )
 
 // MaxPorts is on how many ports one client's connections are taken.

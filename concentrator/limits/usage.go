@@ -10,7 +10,7 @@ import (
 	"log/slog"
 	"time"
 
-	"github.com/tandem-mptcp/tandem/shared/durable"
+	"tandem/shared/durable"
 )
 
 // Usage keeps the volumes of this month in a file, so that they outlive the

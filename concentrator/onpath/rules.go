@@ -5,7 +5,7 @@ import (
 	"net/netip"
 	"strings"
 
-	"github.com/tandem-mptcp/tandem/shared/localdelivery"
+	"tandem/shared/localdelivery"
 )
 
 // Mark is on packets that go to our sockets. Other bits belong to others.

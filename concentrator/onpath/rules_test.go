@@ -11,7 +11,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"golang.org/x/sys/unix"
 
-	"github.com/tandem-mptcp/tandem/shared/nftables"
+	"tandem/shared/nftables"
 )
 
 var update = flag.Bool("update", false, "write testdata anew")

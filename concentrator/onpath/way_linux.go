@@ -13,8 +13,8 @@ import (
 
 	"golang.org/x/sys/unix"
 
-	"github.com/tandem-mptcp/tandem/shared/mptcp"
-	"github.com/tandem-mptcp/tandem/shared/nftables"
+	"tandem/shared/mptcp"
+	"tandem/shared/nftables"
 )
 
 // Way is what is in place in the kernel of this network namespace.

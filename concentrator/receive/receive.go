@@ -10,7 +10,7 @@ import (
 	"sync"
 	"time"
 
-	"github.com/tandem-mptcp/tandem/shared/convert"
+	"tandem/shared/convert"
 )
 
 // bufferLen is all that is ever read of a connection before it is accepted:

@@ -6,7 +6,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/tandem-mptcp/tandem/shared/convert"
+	"tandem/shared/convert"
 )
 
 // rejects are the rows of the RFC reference, section 6, and some more.

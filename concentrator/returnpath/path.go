@@ -13,8 +13,8 @@ import (
 
 	"golang.org/x/sys/unix"
 
-	"github.com/tandem-mptcp/tandem/shared/localdelivery"
-	"github.com/tandem-mptcp/tandem/shared/nftables"
+	"tandem/shared/localdelivery"
+	"tandem/shared/nftables"
 )
 
 // Bits of the marks of packets that are ours to use.

@@ -6,7 +6,7 @@ import (
 
 	"github.com/coreos/go-systemd/v22/activation"
 
-	"github.com/tandem-mptcp/tandem/shared/mptcp"
+	"tandem/shared/mptcp"
 )
 
 // Inherited returns the listeners that systemd has opened for us, set up as lc

@@ -9,8 +9,8 @@ import (
 	"net/netip"
 	"time"
 
-	"github.com/tandem-mptcp/tandem/cpe/uplink"
-	"github.com/tandem-mptcp/tandem/cpe/upstream"
+	"tandem/cpe/uplink"
+	"tandem/cpe/upstream"
 )
 
 // Result is one line's.

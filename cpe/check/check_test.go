@@ -8,8 +8,8 @@ import (
 	"testing"
 	"time"
 
-	"github.com/tandem-mptcp/tandem/cpe/uplink"
-	"github.com/tandem-mptcp/tandem/cpe/upstream"
+	"tandem/cpe/uplink"
+	"tandem/cpe/upstream"
 )
 
 // network is what a line's operator does.

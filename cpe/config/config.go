@@ -7,8 +7,8 @@ import (
 	"slices"
 	"time"
 
-	"github.com/tandem-mptcp/tandem/shared/credential"
-	"github.com/tandem-mptcp/tandem/shared/logline"
+	"tandem/shared/credential"
+	"tandem/shared/logline"
 )
 
 // Config is a valid configuration. Sections with "option enabled 0" were

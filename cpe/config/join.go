@@ -8,7 +8,7 @@ import (
 	"strconv"
 	"strings"
 
-	"github.com/tandem-mptcp/tandem/shared/credential"
+	"tandem/shared/credential"
 )
 
 // Pairing is what a concentrator's section is to say.

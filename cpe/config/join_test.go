@@ -11,7 +11,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
-	"github.com/tandem-mptcp/tandem/shared/credential"
+	"tandem/shared/credential"
 )
 
 func pairingOf(t testing.TB, name string, port uint16, key string, addrs ...string) Pairing {

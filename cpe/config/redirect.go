@@ -4,7 +4,7 @@ import (
 	"fmt"
 	"net/netip"
 
-	"github.com/tandem-mptcp/tandem/shared/reverse"
+	"tandem/shared/reverse"
 )
 
 // Redirect lets connections from outside, to ports of a concentrator, in to a

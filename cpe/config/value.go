@@ -11,8 +11,8 @@ import (
 	"strings"
 	"time"
 
-	"github.com/tandem-mptcp/tandem/shared/credential"
-	"github.com/tandem-mptcp/tandem/shared/logline"
+	"tandem/shared/credential"
+	"tandem/shared/logline"
 )
 
 // parseBool reads what OpenWrt's config_get_bool reads.

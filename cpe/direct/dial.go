@@ -11,8 +11,8 @@ import (
 
 	"golang.org/x/sys/unix"
 
-	"github.com/tandem-mptcp/tandem/shared/mptcp"
-	"github.com/tandem-mptcp/tandem/shared/relay"
+	"tandem/shared/mptcp"
+	"tandem/shared/relay"
 )
 
 // timeout is as long as a LAN host would wait by itself for a few SYNs.

@@ -7,7 +7,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/tandem-mptcp/tandem/shared/relay"
+	"tandem/shared/relay"
 )
 
 func pair(t *testing.T) (near *relay.Socket, far *net.TCPConn) {

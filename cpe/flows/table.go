@@ -11,8 +11,8 @@ import (
 	"syscall"
 	"time"
 
-	"github.com/tandem-mptcp/tandem/cpe/config"
-	"github.com/tandem-mptcp/tandem/shared/mptcp"
+	"tandem/cpe/config"
+	"tandem/shared/mptcp"
 )
 
 // Direct is the mode of flows that no concentrator carries.

@@ -6,9 +6,9 @@ import (
 	"io"
 	"time"
 
-	"github.com/tandem-mptcp/tandem/shared/convert"
-	"github.com/tandem-mptcp/tandem/shared/credential"
-	"github.com/tandem-mptcp/tandem/shared/origin"
+	"tandem/shared/convert"
+	"tandem/shared/credential"
+	"tandem/shared/origin"
 )
 
 // Kind is what an answer means for the flow.

@@ -10,9 +10,9 @@ import (
 	"testing/iotest"
 	"time"
 
-	"github.com/tandem-mptcp/tandem/shared/convert"
-	"github.com/tandem-mptcp/tandem/shared/credential"
-	"github.com/tandem-mptcp/tandem/shared/origin"
+	"tandem/shared/convert"
+	"tandem/shared/credential"
+	"tandem/shared/origin"
 )
 
 func unhex(t *testing.T, s string) []byte {

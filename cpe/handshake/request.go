@@ -6,10 +6,10 @@ package handshake
 import (
 	"net/netip"
 
-	"github.com/tandem-mptcp/tandem/shared/convert"
-	"github.com/tandem-mptcp/tandem/shared/credential"
-	"github.com/tandem-mptcp/tandem/shared/origin"
-	"github.com/tandem-mptcp/tandem/shared/reverse"
+	"tandem/shared/convert"
+	"tandem/shared/credential"
+	"tandem/shared/origin"
+	"tandem/shared/reverse"
 )
 
 // AppendConnect appends a request to be connected to dst, signed by s, if any.

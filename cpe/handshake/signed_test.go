@@ -7,8 +7,8 @@ import (
 	"testing"
 	"time"
 
-	"github.com/tandem-mptcp/tandem/shared/convert"
-	"github.com/tandem-mptcp/tandem/shared/credential"
+	"tandem/shared/convert"
+	"tandem/shared/credential"
 )
 
 // far is the concentrator's end: it has one key.

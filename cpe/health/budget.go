@@ -9,9 +9,9 @@ import (
 	"sync"
 	"time"
 
-	"github.com/tandem-mptcp/tandem/cpe/uplink"
-	"github.com/tandem-mptcp/tandem/shared/durable"
-	"github.com/tandem-mptcp/tandem/shared/logline"
+	"tandem/cpe/uplink"
+	"tandem/shared/durable"
+	"tandem/shared/logline"
 )
 
 // Budget is what probes may cost on metered lines: 1 MB a month each, however

@@ -7,8 +7,8 @@ import (
 	"testing"
 	"time"
 
-	"github.com/tandem-mptcp/tandem/cpe/uplink"
-	"github.com/tandem-mptcp/tandem/shared/logline"
+	"tandem/cpe/uplink"
+	"tandem/shared/logline"
 )
 
 // clock is one that a test moves, and that may be wrong.

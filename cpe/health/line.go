@@ -4,7 +4,7 @@ import (
 	"sync"
 	"time"
 
-	"github.com/tandem-mptcp/tandem/cpe/uplink"
+	"tandem/cpe/uplink"
 )
 
 // line is what is known of one line. The watch's mu guards it, but for rtt.

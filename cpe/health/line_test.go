@@ -4,7 +4,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/tandem-mptcp/tandem/cpe/uplink"
+	"tandem/cpe/uplink"
 )
 
 // play feeds a line with packets a tick, and returns how often it was due to be

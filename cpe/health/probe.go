@@ -8,8 +8,8 @@ import (
 
 	"golang.org/x/sys/unix"
 
-	"github.com/tandem-mptcp/tandem/cpe/uplink"
-	"github.com/tandem-mptcp/tandem/shared/mptcp"
+	"tandem/cpe/uplink"
+	"tandem/shared/mptcp"
 )
 
 // answers shakes hands over a line and hangs up. A refusal is an answer too:

@@ -18,9 +18,9 @@ import (
 	"sync"
 	"time"
 
-	"github.com/tandem-mptcp/tandem/cpe/uplink"
-	"github.com/tandem-mptcp/tandem/shared/logline"
-	"github.com/tandem-mptcp/tandem/shared/relay"
+	"tandem/cpe/uplink"
+	"tandem/shared/logline"
+	"tandem/shared/relay"
 )
 
 // Watch is the watch over all lines.

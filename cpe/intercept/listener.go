@@ -12,8 +12,8 @@ import (
 
 	"golang.org/x/sys/unix"
 
-	"github.com/tandem-mptcp/tandem/shared/mptcp"
-	"github.com/tandem-mptcp/tandem/shared/relay"
+	"tandem/shared/mptcp"
+	"tandem/shared/relay"
 )
 
 // backlog is the number of LAN connections that may wait to be accepted.

@@ -8,7 +8,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
-	"github.com/tandem-mptcp/tandem/cpe/policy"
+	"tandem/cpe/policy"
 )
 
 // SaveSYN makes the kernel keep, or not, the first packet of each connection

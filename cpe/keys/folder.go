@@ -15,8 +15,8 @@ import (
 	"path/filepath"
 	"strings"
 
-	"github.com/tandem-mptcp/tandem/shared/credential"
-	"github.com/tandem-mptcp/tandem/shared/durable"
+	"tandem/shared/credential"
+	"tandem/shared/durable"
 )
 
 // DefaultFolder is where the keys of a router are.

@@ -7,7 +7,7 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/tandem-mptcp/tandem/shared/credential"
+	"tandem/shared/credential"
 )
 
 func TestStoreLoadRemove(t *testing.T) {

@@ -14,7 +14,7 @@ import (
 	"strings"
 	"time"
 
-	"github.com/tandem-mptcp/tandem/shared/random"
+	"tandem/shared/random"
 )
 
 // Resolver asks name servers. The zero Resolver is the system's.

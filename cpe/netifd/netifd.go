@@ -10,9 +10,9 @@ import (
 	"strings"
 	"time"
 
-	"github.com/tandem-mptcp/tandem/cpe/config"
-	"github.com/tandem-mptcp/tandem/shared/program"
-	"github.com/tandem-mptcp/tandem/shared/smalljson"
+	"tandem/cpe/config"
+	"tandem/shared/program"
+	"tandem/shared/smalljson"
 )
 
 // Ask returns netifd's list of interfaces as JSON.

@@ -6,7 +6,7 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/tandem-mptcp/tandem/cpe/config"
+	"tandem/cpe/config"
 )
 
 const answer = `{"interface":[

@@ -6,7 +6,7 @@ import (
 	"slices"
 	"sort"
 
-	"github.com/tandem-mptcp/tandem/cpe/config"
+	"tandem/cpe/config"
 )
 
 // Verdict is what becomes of a flow.

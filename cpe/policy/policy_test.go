@@ -6,7 +6,7 @@ import (
 	"net/netip"
 	"testing"
 
-	"github.com/tandem-mptcp/tandem/cpe/config"
+	"tandem/cpe/config"
 )
 
 func sample() (*config.Config, Facts) {

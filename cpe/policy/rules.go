@@ -5,7 +5,7 @@ import (
 	"net/netip"
 	"slices"
 
-	"github.com/tandem-mptcp/tandem/cpe/config"
+	"tandem/cpe/config"
 )
 
 // rule is one of the configuration, prepared.

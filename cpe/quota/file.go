@@ -8,7 +8,7 @@ import (
 	"strconv"
 	"strings"
 
-	"github.com/tandem-mptcp/tandem/shared/durable"
+	"tandem/shared/durable"
 )
 
 // record is what is kept of one line.

@@ -5,8 +5,8 @@ import (
 	"sync"
 	"time"
 
-	"github.com/tandem-mptcp/tandem/cpe/config"
-	"github.com/tandem-mptcp/tandem/shared/logline"
+	"tandem/cpe/config"
+	"tandem/shared/logline"
 )
 
 // Ledger counts. Make one with [New], then let Run run.

@@ -8,8 +8,8 @@ import (
 	"testing"
 	"time"
 
-	"github.com/tandem-mptcp/tandem/cpe/config"
-	"github.com/tandem-mptcp/tandem/shared/logline"
+	"tandem/cpe/config"
+	"tandem/shared/logline"
 )
 
 func lte(quota uint64) config.WAN {

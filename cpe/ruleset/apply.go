@@ -7,8 +7,8 @@ import (
 	"strconv"
 	"strings"
 
-	"github.com/tandem-mptcp/tandem/cpe/nfnetlink"
-	"github.com/tandem-mptcp/tandem/shared/nftables"
+	"tandem/cpe/nfnetlink"
+	"tandem/shared/nftables"
 )
 
 // Table is the name of our table, of family inet.

@@ -8,9 +8,9 @@ import (
 
 	"golang.org/x/sys/unix"
 
-	"github.com/tandem-mptcp/tandem/cpe/nfnetlink"
-	"github.com/tandem-mptcp/tandem/cpe/policy"
-	"github.com/tandem-mptcp/tandem/shared/localdelivery"
+	"tandem/cpe/nfnetlink"
+	"tandem/cpe/policy"
+	"tandem/shared/localdelivery"
 )
 
 // TestHold gives held SYNs every verdict, by the port they go to.

@@ -19,10 +19,10 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"golang.org/x/sys/unix"
 
-	"github.com/tandem-mptcp/tandem/cpe/config"
-	"github.com/tandem-mptcp/tandem/cpe/policy"
-	"github.com/tandem-mptcp/tandem/shared/localdelivery"
-	"github.com/tandem-mptcp/tandem/shared/nftables"
+	"tandem/cpe/config"
+	"tandem/cpe/policy"
+	"tandem/shared/localdelivery"
+	"tandem/shared/nftables"
 )
 
 // listenerEnv makes this test binary a daemon that can be killed.

@@ -5,7 +5,7 @@ import (
 	"errors"
 	"strings"
 
-	"github.com/tandem-mptcp/tandem/shared/nftables"
+	"tandem/shared/nftables"
 )
 
 // expressions of nftables that the rules use and that a kernel can be without:

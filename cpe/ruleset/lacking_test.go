@@ -7,8 +7,8 @@ import (
 	"path/filepath"
 	"testing"
 
-	"github.com/tandem-mptcp/tandem/cpe/policy"
-	"github.com/tandem-mptcp/tandem/shared/program"
+	"tandem/cpe/policy"
+	"tandem/shared/program"
 )
 
 // A kernel without some of the expressions, by an nft program that hands all

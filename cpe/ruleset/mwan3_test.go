@@ -10,9 +10,9 @@ import (
 
 	"golang.org/x/sys/unix"
 
-	"github.com/tandem-mptcp/tandem/cpe/policy"
+	"tandem/cpe/policy"
 
-	"github.com/tandem-mptcp/tandem/shared/nftables"
+	"tandem/shared/nftables"
 )
 
 // besideMwan3 does what matters of mwan3: it marks connections of the LAN and of

@@ -7,7 +7,7 @@ import (
 	"strings"
 	"time"
 
-	"github.com/tandem-mptcp/tandem/shared/nftables"
+	"tandem/shared/nftables"
 )
 
 // Refusal is how a destination turned a connection down.

@@ -4,8 +4,8 @@ import (
 	"fmt"
 	"strings"
 
-	"github.com/tandem-mptcp/tandem/cpe/config"
-	"github.com/tandem-mptcp/tandem/cpe/policy"
+	"tandem/cpe/config"
+	"tandem/cpe/policy"
 )
 
 // Marks on packets and sockets. Other bits belong to other programs.

@@ -10,8 +10,8 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
-	"github.com/tandem-mptcp/tandem/cpe/config"
-	"github.com/tandem-mptcp/tandem/cpe/policy"
+	"tandem/cpe/config"
+	"tandem/cpe/policy"
 )
 
 var update = flag.Bool("update", false, "rewrite golden files")

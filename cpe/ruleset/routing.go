@@ -1,6 +1,6 @@
 package ruleset
 
-import "github.com/tandem-mptcp/tandem/shared/localdelivery"
+import "tandem/shared/localdelivery"
 
 // The policy routing that delivers marked packets to local sockets.
 const (

@@ -7,8 +7,8 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
-	"github.com/tandem-mptcp/tandem/cpe/policy"
-	"github.com/tandem-mptcp/tandem/shared/localdelivery"
+	"tandem/cpe/policy"
+	"tandem/shared/localdelivery"
 )
 
 // state is all that this package may change in the router.

@@ -7,7 +7,7 @@ import (
 	"sort"
 	"strings"
 
-	"github.com/tandem-mptcp/tandem/cpe/config"
+	"tandem/cpe/config"
 )
 
 // quicPort is that of HTTP/3, RFC 9114.

@@ -12,8 +12,8 @@ import (
 
 	"golang.org/x/sys/unix"
 
-	"github.com/tandem-mptcp/tandem/cpe/config"
-	"github.com/tandem-mptcp/tandem/cpe/policy"
+	"tandem/cpe/config"
+	"tandem/cpe/policy"
 )
 
 // withRules is the lab's configuration with these sections, as a file has them.

@@ -7,8 +7,8 @@ import (
 	"sort"
 	"strings"
 
-	"github.com/tandem-mptcp/tandem/cpe/config"
-	"github.com/tandem-mptcp/tandem/cpe/policy"
+	"tandem/cpe/config"
+	"tandem/cpe/policy"
 )
 
 func writeSets(b *strings.Builder, c *config.Config, f policy.Facts) {

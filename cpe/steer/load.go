@@ -4,8 +4,8 @@ import (
 	"sort"
 	"time"
 
-	"github.com/tandem-mptcp/tandem/cpe/uplink"
-	"github.com/tandem-mptcp/tandem/shared/mptcp"
+	"tandem/cpe/uplink"
+	"tandem/shared/mptcp"
 )
 
 // load is how full one line is: all that its device carries, Tandem's or not,

@@ -4,8 +4,8 @@ import (
 	"testing"
 	"time"
 
-	"github.com/tandem-mptcp/tandem/cpe/uplink"
-	"github.com/tandem-mptcp/tandem/shared/mptcp"
+	"tandem/cpe/uplink"
+	"tandem/shared/mptcp"
 )
 
 // An upload fills the line only if more waits to be sent: long round trips alone

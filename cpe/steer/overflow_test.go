@@ -4,8 +4,8 @@ import (
 	"testing"
 	"time"
 
-	"github.com/tandem-mptcp/tandem/cpe/uplink"
-	"github.com/tandem-mptcp/tandem/shared/mptcp"
+	"tandem/cpe/uplink"
+	"tandem/shared/mptcp"
 )
 
 const tick = 100 * time.Millisecond

@@ -5,8 +5,8 @@ import (
 	"slices"
 	"sort"
 
-	"github.com/tandem-mptcp/tandem/cpe/config"
-	"github.com/tandem-mptcp/tandem/cpe/uplink"
+	"tandem/cpe/config"
+	"tandem/cpe/uplink"
 )
 
 // use is what a flow does with a line.

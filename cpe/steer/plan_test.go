@@ -5,8 +5,8 @@ import (
 	"slices"
 	"testing"
 
-	"github.com/tandem-mptcp/tandem/cpe/config"
-	"github.com/tandem-mptcp/tandem/cpe/uplink"
+	"tandem/cpe/config"
+	"tandem/cpe/uplink"
 )
 
 var to = netip.MustParseAddr("203.0.113.1")

@@ -5,9 +5,9 @@ import (
 	"net/netip"
 	"time"
 
-	"github.com/tandem-mptcp/tandem/cpe/flows"
-	"github.com/tandem-mptcp/tandem/cpe/uplink"
-	"github.com/tandem-mptcp/tandem/shared/mptcp"
+	"tandem/cpe/flows"
+	"tandem/cpe/uplink"
+	"tandem/shared/mptcp"
 )
 
 // PathManager is the part of [mptcp.PathManager] needed here.

@@ -7,11 +7,11 @@ import (
 	"sync/atomic"
 	"time"
 
-	"github.com/tandem-mptcp/tandem/cpe/config"
-	"github.com/tandem-mptcp/tandem/cpe/flows"
-	"github.com/tandem-mptcp/tandem/cpe/uplink"
-	"github.com/tandem-mptcp/tandem/shared/logline"
-	"github.com/tandem-mptcp/tandem/shared/mptcp"
+	"tandem/cpe/config"
+	"tandem/cpe/flows"
+	"tandem/cpe/uplink"
+	"tandem/shared/logline"
+	"tandem/shared/mptcp"
 )
 
 // Steerer looks after the subflows of all flows.

@@ -4,8 +4,8 @@ import (
 	"fmt"
 	"strings"
 
-	"github.com/tandem-mptcp/tandem/cpe/config"
-	"github.com/tandem-mptcp/tandem/cpe/uplink"
+	"tandem/cpe/config"
+	"tandem/cpe/uplink"
 )
 
 // Words say of each line what flows of a mode do with it, and why; more is

@@ -6,9 +6,9 @@ import (
 	"slices"
 	"time"
 
-	"github.com/tandem-mptcp/tandem/cpe/config"
-	"github.com/tandem-mptcp/tandem/shared/logline"
-	"github.com/tandem-mptcp/tandem/shared/mptcp"
+	"tandem/cpe/config"
+	"tandem/shared/logline"
+	"tandem/shared/mptcp"
 )
 
 // PathManager is the part of [mptcp.PathManager] needed here.

@@ -7,7 +7,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
-	"github.com/tandem-mptcp/tandem/cpe/policy"
+	"tandem/cpe/policy"
 )
 
 // readFacts lists the router's own addresses and the networks next to it, for

@@ -8,8 +8,8 @@ import (
 	"github.com/vishvananda/netlink/nl"
 	"golang.org/x/sys/unix"
 
-	"github.com/tandem-mptcp/tandem/cpe/config"
-	"github.com/tandem-mptcp/tandem/cpe/ruleset"
+	"tandem/cpe/config"
+	"tandem/cpe/ruleset"
 )
 
 // routed tells whether a line has a route to a concentrator from an address of

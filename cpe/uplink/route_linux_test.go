@@ -10,9 +10,9 @@ import (
 
 	"github.com/vishvananda/netlink"
 
-	"github.com/tandem-mptcp/tandem/cpe/config"
-	"github.com/tandem-mptcp/tandem/shared/logline"
-	"github.com/tandem-mptcp/tandem/shared/mptcp"
+	"tandem/cpe/config"
+	"tandem/shared/logline"
+	"tandem/shared/mptcp"
 )
 
 // TestRouted: an address is no use before a route leads on from it, in whichever

@@ -13,9 +13,9 @@ import (
 
 	"golang.org/x/sys/unix"
 
-	"github.com/tandem-mptcp/tandem/cpe/config"
-	"github.com/tandem-mptcp/tandem/cpe/policy"
-	"github.com/tandem-mptcp/tandem/shared/logline"
+	"tandem/cpe/config"
+	"tandem/cpe/policy"
+	"tandem/shared/logline"
 )
 
 // Tracker follows the lines.

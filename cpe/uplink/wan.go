@@ -8,7 +8,7 @@ import (
 	"slices"
 	"time"
 
-	"github.com/tandem-mptcp/tandem/cpe/config"
+	"tandem/cpe/config"
 )
 
 // WAN is what is known of one access line at one moment.

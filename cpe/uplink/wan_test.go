@@ -5,7 +5,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/tandem-mptcp/tandem/cpe/config"
+	"tandem/cpe/config"
 )
 
 func TestFirst(t *testing.T) {

@@ -7,8 +7,8 @@ import (
 	"os"
 	"time"
 
-	"github.com/tandem-mptcp/tandem/cpe/handshake"
-	"github.com/tandem-mptcp/tandem/shared/relay"
+	"tandem/cpe/handshake"
+	"tandem/shared/relay"
 )
 
 const (

@@ -19,13 +19,13 @@ import (
 
 	"golang.org/x/sys/unix"
 
-	"github.com/tandem-mptcp/tandem/cpe/config"
-	"github.com/tandem-mptcp/tandem/cpe/uplink"
-	"github.com/tandem-mptcp/tandem/cpe/warm"
-	"github.com/tandem-mptcp/tandem/shared/credential"
-	"github.com/tandem-mptcp/tandem/shared/logline"
-	"github.com/tandem-mptcp/tandem/shared/relay"
-	"github.com/tandem-mptcp/tandem/shared/reverse"
+	"tandem/cpe/config"
+	"tandem/cpe/uplink"
+	"tandem/cpe/warm"
+	"tandem/shared/credential"
+	"tandem/shared/logline"
+	"tandem/shared/relay"
+	"tandem/shared/reverse"
 )
 
 // Lines tells the access lines as they are now.

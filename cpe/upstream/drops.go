@@ -9,7 +9,7 @@ import (
 	"syscall"
 	"time"
 
-	"github.com/tandem-mptcp/tandem/shared/mptcp"
+	"tandem/shared/mptcp"
 )
 
 // drops watches what the kernel acknowledges and then throws away

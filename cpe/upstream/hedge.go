@@ -5,8 +5,8 @@ import (
 	"context"
 	"time"
 
-	"github.com/tandem-mptcp/tandem/cpe/handshake"
-	"github.com/tandem-mptcp/tandem/shared/relay"
+	"tandem/cpe/handshake"
+	"tandem/shared/relay"
 )
 
 const (

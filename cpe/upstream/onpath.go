@@ -11,10 +11,10 @@ import (
 
 	"golang.org/x/sys/unix"
 
-	"github.com/tandem-mptcp/tandem/cpe/config"
-	"github.com/tandem-mptcp/tandem/cpe/uplink"
-	"github.com/tandem-mptcp/tandem/shared/mptcp"
-	"github.com/tandem-mptcp/tandem/shared/relay"
+	"tandem/cpe/config"
+	"tandem/cpe/uplink"
+	"tandem/shared/mptcp"
+	"tandem/shared/relay"
 )
 
 // A concentrator on the path is not asked for anything: connections to servers

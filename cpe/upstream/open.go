@@ -11,12 +11,12 @@ import (
 
 	"golang.org/x/sys/unix"
 
-	"github.com/tandem-mptcp/tandem/cpe/config"
-	"github.com/tandem-mptcp/tandem/cpe/uplink"
-	"github.com/tandem-mptcp/tandem/cpe/warm"
-	"github.com/tandem-mptcp/tandem/shared/credential"
-	"github.com/tandem-mptcp/tandem/shared/mptcp"
-	"github.com/tandem-mptcp/tandem/shared/relay"
+	"tandem/cpe/config"
+	"tandem/cpe/uplink"
+	"tandem/cpe/warm"
+	"tandem/shared/credential"
+	"tandem/shared/mptcp"
+	"tandem/shared/relay"
 )
 
 // Attempt is a connection to be made: where to, over which line, how.

@@ -6,8 +6,8 @@ import (
 	"syscall"
 	"time"
 
-	"github.com/tandem-mptcp/tandem/cpe/uplink"
-	"github.com/tandem-mptcp/tandem/shared/mptcp"
+	"tandem/cpe/uplink"
+	"tandem/shared/mptcp"
 )
 
 // passes remembers per line whether MPTCP gets through. A line on which

@@ -10,8 +10,8 @@ import (
 
 	"golang.org/x/sys/unix"
 
-	"github.com/tandem-mptcp/tandem/cpe/config"
-	"github.com/tandem-mptcp/tandem/cpe/handshake"
+	"tandem/cpe/config"
+	"tandem/cpe/handshake"
 )
 
 // probe is one running check of a converter.

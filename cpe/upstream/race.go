@@ -6,9 +6,9 @@ import (
 	"slices"
 	"time"
 
-	"github.com/tandem-mptcp/tandem/cpe/config"
-	"github.com/tandem-mptcp/tandem/cpe/uplink"
-	"github.com/tandem-mptcp/tandem/shared/relay"
+	"tandem/cpe/config"
+	"tandem/cpe/uplink"
+	"tandem/shared/relay"
 )
 
 // raceAfter is how long a line has to answer a SYN before another one is asked

@@ -11,11 +11,11 @@ import (
 
 	"golang.org/x/sys/unix"
 
-	"github.com/tandem-mptcp/tandem/cpe/handshake"
-	"github.com/tandem-mptcp/tandem/cpe/uplink"
-	"github.com/tandem-mptcp/tandem/shared/credential"
-	"github.com/tandem-mptcp/tandem/shared/mptcp"
-	"github.com/tandem-mptcp/tandem/shared/relay"
+	"tandem/cpe/handshake"
+	"tandem/cpe/uplink"
+	"tandem/shared/credential"
+	"tandem/shared/mptcp"
+	"tandem/shared/relay"
 )
 
 // A request can meet the end of its connection: the concentrator closed a parked

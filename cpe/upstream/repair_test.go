@@ -10,9 +10,9 @@ import (
 
 	"golang.org/x/sys/unix"
 
-	"github.com/tandem-mptcp/tandem/cpe/config"
-	"github.com/tandem-mptcp/tandem/cpe/uplink"
-	"github.com/tandem-mptcp/tandem/shared/logline"
+	"tandem/cpe/config"
+	"tandem/cpe/uplink"
+	"tandem/shared/logline"
 )
 
 // TestUnsure: only a connection that the concentrator itself ended shows that the

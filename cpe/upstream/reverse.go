@@ -4,12 +4,12 @@ import (
 	"io"
 	"time"
 
-	"github.com/tandem-mptcp/tandem/cpe/handshake"
-	"github.com/tandem-mptcp/tandem/cpe/warm"
-	"github.com/tandem-mptcp/tandem/shared/convert"
-	"github.com/tandem-mptcp/tandem/shared/credential"
-	"github.com/tandem-mptcp/tandem/shared/relay"
-	"github.com/tandem-mptcp/tandem/shared/reverse"
+	"tandem/cpe/handshake"
+	"tandem/cpe/warm"
+	"tandem/shared/convert"
+	"tandem/shared/credential"
+	"tandem/shared/relay"
+	"tandem/shared/reverse"
 )
 
 // Inbound is a connection from outside, on what was a parked connection. Its

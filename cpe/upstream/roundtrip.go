@@ -4,7 +4,7 @@ import (
 	"sync"
 	"time"
 
-	"github.com/tandem-mptcp/tandem/cpe/uplink"
+	"tandem/cpe/uplink"
 )
 
 // roundTrips are those to one concentrator, by line: what is a long silence over

@@ -6,9 +6,9 @@ import (
 	"testing"
 	"time"
 
-	"github.com/tandem-mptcp/tandem/cpe/config"
-	"github.com/tandem-mptcp/tandem/cpe/uplink"
-	"github.com/tandem-mptcp/tandem/shared/logline"
+	"tandem/cpe/config"
+	"tandem/cpe/uplink"
+	"tandem/shared/logline"
 )
 
 // TestRoundTripPerLine: what handshakes over one line teach is not held against

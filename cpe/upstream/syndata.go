@@ -4,7 +4,7 @@ import (
 	"sync"
 	"time"
 
-	"github.com/tandem-mptcp/tandem/cpe/warm"
+	"tandem/cpe/warm"
 )
 
 // synData remembers per line, address of ours and of the converter's whether data in the SYN gets through.

@@ -4,7 +4,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/tandem-mptcp/tandem/cpe/warm"
+	"tandem/cpe/warm"
 )
 
 func TestSynDataBackOff(t *testing.T) {

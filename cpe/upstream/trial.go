@@ -9,9 +9,9 @@ import (
 
 	"golang.org/x/sys/unix"
 
-	"github.com/tandem-mptcp/tandem/cpe/handshake"
-	"github.com/tandem-mptcp/tandem/cpe/uplink"
-	"github.com/tandem-mptcp/tandem/shared/mptcp"
+	"tandem/cpe/handshake"
+	"tandem/cpe/uplink"
+	"tandem/shared/mptcp"
 )
 
 // Trial is what one exchange with the converter over one line showed.

@@ -10,10 +10,10 @@ import (
 
 	"golang.org/x/sys/unix"
 
-	"github.com/tandem-mptcp/tandem/cpe/handshake"
-	"github.com/tandem-mptcp/tandem/shared/convert"
-	"github.com/tandem-mptcp/tandem/shared/credential"
-	"github.com/tandem-mptcp/tandem/shared/relay"
+	"tandem/cpe/handshake"
+	"tandem/shared/convert"
+	"tandem/shared/credential"
+	"tandem/shared/relay"
 )
 
 // trust counts what came of signed requests.

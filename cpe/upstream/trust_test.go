@@ -5,10 +5,10 @@ import (
 	"net/netip"
 	"testing"
 
-	"github.com/tandem-mptcp/tandem/cpe/config"
-	"github.com/tandem-mptcp/tandem/shared/convert"
-	"github.com/tandem-mptcp/tandem/shared/logline"
-	"github.com/tandem-mptcp/tandem/shared/origin"
+	"tandem/cpe/config"
+	"tandem/shared/convert"
+	"tandem/shared/logline"
+	"tandem/shared/origin"
 )
 
 // LAN hosts are named to a concentrator that has asked for it, and to no other.

@@ -9,12 +9,12 @@ import (
 
 	"golang.org/x/sys/unix"
 
-	"github.com/tandem-mptcp/tandem/cpe/config"
-	"github.com/tandem-mptcp/tandem/cpe/handshake"
-	"github.com/tandem-mptcp/tandem/cpe/warm"
-	"github.com/tandem-mptcp/tandem/shared/convert"
-	"github.com/tandem-mptcp/tandem/shared/credential"
-	"github.com/tandem-mptcp/tandem/shared/mptcp"
+	"tandem/cpe/config"
+	"tandem/cpe/handshake"
+	"tandem/cpe/warm"
+	"tandem/shared/convert"
+	"tandem/shared/credential"
+	"tandem/shared/mptcp"
 )
 
 // held is what is kept of a parked connection.

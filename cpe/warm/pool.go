@@ -8,8 +8,8 @@ import (
 	"sync"
 	"time"
 
-	"github.com/tandem-mptcp/tandem/shared/park"
-	"github.com/tandem-mptcp/tandem/shared/relay"
+	"tandem/shared/park"
+	"tandem/shared/relay"
 )
 
 // Route is what a connection was made over. When the wanted route is another

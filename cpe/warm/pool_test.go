@@ -10,7 +10,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/tandem-mptcp/tandem/shared/relay"
+	"tandem/shared/relay"
 )
 
 // far is a concentrator's end of the pool: it accepts and holds.

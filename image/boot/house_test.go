@@ -11,7 +11,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/tandem-mptcp/tandem/lab/servers"
+	"tandem/lab/servers"
 )
 
 // house is a household with two lines, and what they lead to: the VM, and a

@@ -16,7 +16,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
-	"github.com/tandem-mptcp/tandem/lab/servers"
+	"tandem/lab/servers"
 )
 
 // many is how many connections a VM of 512 MB is to serve at a time.

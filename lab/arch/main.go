@@ -19,7 +19,7 @@ import (
 	"strings"
 	"time"
 
-	"github.com/tandem-mptcp/tandem/shared/smalljson"
+	"tandem/shared/smalljson"
 )
 
 func main() {

@@ -6,8 +6,8 @@ import (
 	"io"
 	"time"
 
-	"github.com/tandem-mptcp/tandem/lab/house"
-	labnet "github.com/tandem-mptcp/tandem/lab/net"
+	"tandem/lab/house"
+	labnet "tandem/lab/net"
 )
 
 // Beside is the round trip of one byte in ms.

@@ -5,8 +5,8 @@ import (
 	"fmt"
 	"time"
 
-	"github.com/tandem-mptcp/tandem/lab/house"
-	labnet "github.com/tandem-mptcp/tandem/lab/net"
+	"tandem/lab/house"
+	labnet "tandem/lab/net"
 )
 
 // Bonded compares one connection over both lines with one over each alone.

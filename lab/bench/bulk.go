@@ -5,7 +5,7 @@ import (
 	"fmt"
 	"time"
 
-	labnet "github.com/tandem-mptcp/tandem/lab/net"
+	labnet "tandem/lab/net"
 )
 
 // Bulk is how fast, and at what price, bulk goes through a rival.

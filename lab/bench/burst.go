@@ -9,7 +9,7 @@ import (
 	"sync/atomic"
 	"time"
 
-	"github.com/tandem-mptcp/tandem/lab/house"
+	"tandem/lab/house"
 )
 
 // Burst is the outcome of many short connections.

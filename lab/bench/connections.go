@@ -6,7 +6,7 @@ import (
 	"sync"
 	"time"
 
-	labnet "github.com/tandem-mptcp/tandem/lab/net"
+	labnet "tandem/lab/net"
 )
 
 // Rate is how many short connections go through a rival, and at what price.

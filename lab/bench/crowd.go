@@ -14,14 +14,14 @@ import (
 
 	"golang.org/x/sys/unix"
 
-	"github.com/tandem-mptcp/tandem/concentrator/clients"
-	"github.com/tandem-mptcp/tandem/cpe/handshake"
-	"github.com/tandem-mptcp/tandem/lab/flood"
-	"github.com/tandem-mptcp/tandem/lab/house"
-	"github.com/tandem-mptcp/tandem/lab/servers"
-	"github.com/tandem-mptcp/tandem/shared/control"
-	"github.com/tandem-mptcp/tandem/shared/credential"
-	"github.com/tandem-mptcp/tandem/shared/mptcp"
+	"tandem/concentrator/clients"
+	"tandem/cpe/handshake"
+	"tandem/lab/flood"
+	"tandem/lab/house"
+	"tandem/lab/servers"
+	"tandem/shared/control"
+	"tandem/shared/credential"
+	"tandem/shared/mptcp"
 )
 
 // crowd is many clients of one concentrator, without their routers: it speaks

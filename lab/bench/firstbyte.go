@@ -5,8 +5,8 @@ import (
 	"fmt"
 	"time"
 
-	"github.com/tandem-mptcp/tandem/lab/house"
-	labnet "github.com/tandem-mptcp/tandem/lab/net"
+	"tandem/lab/house"
+	labnet "tandem/lab/net"
 )
 
 // FirstByte is the time from the LAN host's SYN to the first byte of an HTTP

@@ -12,8 +12,8 @@ import (
 
 	"golang.org/x/sys/unix"
 
-	"github.com/tandem-mptcp/tandem/lab/house"
-	labnet "github.com/tandem-mptcp/tandem/lab/net"
+	"tandem/lab/house"
+	labnet "tandem/lab/net"
 )
 
 // Large is a concentrator filled with connections, watched for a while.

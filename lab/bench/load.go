@@ -9,8 +9,8 @@ import (
 	"sync/atomic"
 	"time"
 
-	"github.com/tandem-mptcp/tandem/lab/house"
-	"github.com/tandem-mptcp/tandem/lab/servers"
+	"tandem/lab/house"
+	"tandem/lab/servers"
 )
 
 // Ports of the servers that only benchmarks use.

@@ -10,8 +10,8 @@ import (
 	"syscall"
 	"time"
 
-	"github.com/tandem-mptcp/tandem/lab/house"
-	labnet "github.com/tandem-mptcp/tandem/lab/net"
+	"tandem/lab/house"
+	labnet "tandem/lab/net"
 )
 
 // Memory is what idle connections cost a rival: router, concentrator.

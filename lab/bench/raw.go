@@ -8,7 +8,7 @@ import (
 	"os/exec"
 	"time"
 
-	"github.com/tandem-mptcp/tandem/lab/house"
+	"tandem/lab/house"
 )
 
 // raw is MPTCP between the two ends themselves, without a relay: iperf3.

@@ -14,8 +14,8 @@ import (
 	"syscall"
 	"time"
 
-	"github.com/tandem-mptcp/tandem/lab/house"
-	labnet "github.com/tandem-mptcp/tandem/lab/net"
+	"tandem/lab/house"
+	labnet "tandem/lab/net"
 )
 
 // rival is one way from the LAN to the servers. Each serves a LAN host of its

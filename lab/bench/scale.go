@@ -7,8 +7,8 @@ import (
 
 	"golang.org/x/sys/unix"
 
-	"github.com/tandem-mptcp/tandem/lab/house"
-	labnet "github.com/tandem-mptcp/tandem/lab/net"
+	"tandem/lab/house"
+	labnet "tandem/lab/net"
 )
 
 // Scale is the concentrator with many clients and connections.

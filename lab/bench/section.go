@@ -8,8 +8,8 @@ import (
 	"strings"
 	"time"
 
-	"github.com/tandem-mptcp/tandem/lab/house"
-	labnet "github.com/tandem-mptcp/tandem/lab/net"
+	"tandem/lab/house"
+	labnet "tandem/lab/net"
 )
 
 // Sections is everything that can be measured, in the order of the report.

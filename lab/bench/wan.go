@@ -6,7 +6,7 @@ import (
 	"slices"
 	"time"
 
-	labnet "github.com/tandem-mptcp/tandem/lab/net"
+	labnet "tandem/lab/net"
 )
 
 var wan = Section{Name: "wan", Title: "One flow over lines of 50 and 100 Mbit/s", Run: runWAN}

@@ -10,8 +10,8 @@ import (
 	"testing"
 	"time"
 
-	"github.com/tandem-mptcp/tandem/lab/house"
-	"github.com/tandem-mptcp/tandem/shared/credential"
+	"tandem/lab/house"
+	"tandem/shared/credential"
 )
 
 // TestPortBlocks: clients share two external addresses by blocks of ports. Each

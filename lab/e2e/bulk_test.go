@@ -4,7 +4,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/tandem-mptcp/tandem/lab/house"
+	"tandem/lab/house"
 )
 
 // TestGibibyte moves 1 GiB each way over IPv4 and IPv6 and compares SHA-256.

@@ -4,7 +4,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/tandem-mptcp/tandem/lab/house"
+	"tandem/lab/house"
 )
 
 // TestComputedCookie lets the concentrator demand cookies of its own making:

@@ -12,8 +12,8 @@ import (
 	"testing"
 	"time"
 
-	"github.com/tandem-mptcp/tandem/lab/house"
-	labnet "github.com/tandem-mptcp/tandem/lab/net"
+	"tandem/lab/house"
+	labnet "tandem/lab/net"
 )
 
 // darkBulk takes some seconds.

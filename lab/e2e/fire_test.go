@@ -10,8 +10,8 @@ import (
 	"testing"
 	"time"
 
-	"github.com/tandem-mptcp/tandem/lab/house"
-	"github.com/tandem-mptcp/tandem/lab/servers"
+	"tandem/lab/house"
+	"tandem/lab/servers"
 )
 
 const oncePort = 9000

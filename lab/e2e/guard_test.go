@@ -6,8 +6,8 @@ import (
 	"testing"
 	"time"
 
-	"github.com/tandem-mptcp/tandem/lab/house"
-	labnet "github.com/tandem-mptcp/tandem/lab/net"
+	"tandem/lab/house"
+	labnet "tandem/lab/net"
 )
 
 // guard counts what leaves a host by TCP from or to the Convert port without

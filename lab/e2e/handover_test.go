@@ -15,9 +15,9 @@ import (
 	"testing"
 	"time"
 
-	"github.com/tandem-mptcp/tandem/lab/house"
-	"github.com/tandem-mptcp/tandem/lab/servers"
-	"github.com/tandem-mptcp/tandem/shared/control"
+	"tandem/lab/house"
+	"tandem/lab/servers"
+	"tandem/shared/control"
 )
 
 // An upgrade puts a new process in the place of the running concentrator while

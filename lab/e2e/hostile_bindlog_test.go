@@ -8,8 +8,8 @@ import (
 	"testing"
 	"time"
 
-	"github.com/tandem-mptcp/tandem/lab/house"
-	"github.com/tandem-mptcp/tandem/shared/credential"
+	"tandem/lab/house"
+	"tandem/shared/credential"
 )
 
 // TestBindingLog makes 1,000 flows for each of 3 clients through the few ports

@@ -8,9 +8,9 @@ import (
 	"testing"
 	"time"
 
-	"github.com/tandem-mptcp/tandem/lab/house"
-	"github.com/tandem-mptcp/tandem/shared/convert"
-	"github.com/tandem-mptcp/tandem/shared/credential"
+	"tandem/lab/house"
+	"tandem/shared/convert"
+	"tandem/shared/credential"
 )
 
 // noFront switches off what turns bad sources away unread: what lies behind it

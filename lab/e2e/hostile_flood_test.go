@@ -10,8 +10,8 @@ import (
 	"testing"
 	"time"
 
-	"github.com/tandem-mptcp/tandem/lab/flood"
-	"github.com/tandem-mptcp/tandem/lab/house"
+	"tandem/lab/flood"
+	"tandem/lab/house"
 )
 
 var long = flag.Bool("long", false, "attacks and loads of full length, and bars that hold on a quiet machine only (make test-hostile, test-modes)")

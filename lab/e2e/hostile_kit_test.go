@@ -15,12 +15,12 @@ import (
 	"testing"
 	"time"
 
-	"github.com/tandem-mptcp/tandem/lab/house"
-	labnet "github.com/tandem-mptcp/tandem/lab/net"
-	"github.com/tandem-mptcp/tandem/shared/convert"
-	"github.com/tandem-mptcp/tandem/shared/credential"
-	"github.com/tandem-mptcp/tandem/shared/mptcp"
-	"github.com/tandem-mptcp/tandem/shared/pairing"
+	"tandem/lab/house"
+	labnet "tandem/lab/net"
+	"tandem/shared/convert"
+	"tandem/shared/credential"
+	"tandem/shared/mptcp"
+	"tandem/shared/pairing"
 )
 
 // convertPort is where the concentrator listens for the strangers of these

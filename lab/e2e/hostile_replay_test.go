@@ -12,9 +12,9 @@ import (
 
 	"golang.org/x/sys/unix"
 
-	"github.com/tandem-mptcp/tandem/lab/house"
-	labnet "github.com/tandem-mptcp/tandem/lab/net"
-	"github.com/tandem-mptcp/tandem/shared/mptcp"
+	"tandem/lab/house"
+	labnet "tandem/lab/net"
+	"tandem/shared/mptcp"
 )
 
 // TestReplay takes a client's first write off the wire, early data included,

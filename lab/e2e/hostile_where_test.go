@@ -5,8 +5,8 @@ import (
 	"testing"
 	"time"
 
-	"github.com/tandem-mptcp/tandem/lab/house"
-	"github.com/tandem-mptcp/tandem/shared/convert"
+	"tandem/lab/house"
+	"tandem/shared/convert"
 )
 
 // forbidden is where no client may go unless it is allowed to: 56 places, of

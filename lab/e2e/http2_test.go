@@ -16,8 +16,8 @@ import (
 	"testing"
 	"time"
 
-	"github.com/tandem-mptcp/tandem/lab/house"
-	"github.com/tandem-mptcp/tandem/lab/servers"
+	"tandem/lab/house"
+	"tandem/lab/servers"
 )
 
 // http2Page loads 400 objects over 40 connections of HTTP/2 with TLS.

@@ -10,7 +10,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
-	"github.com/tandem-mptcp/tandem/lab/house"
+	"tandem/lab/house"
 )
 
 // TestClientLimits sets each limit of a client on the running daemon, as an

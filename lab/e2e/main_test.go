@@ -12,8 +12,8 @@ import (
 	"testing"
 	"time"
 
-	"github.com/tandem-mptcp/tandem/lab/house"
-	labnet "github.com/tandem-mptcp/tandem/lab/net"
+	"tandem/lab/house"
+	labnet "tandem/lab/net"
 )
 
 var binaries = flag.String("binaries", "", "folder with tandem-cpe and tandem-concentrator (default: build them)")
@@ -42,7 +42,7 @@ func withBinaries(run func() int) (int, error) {
 	}
 	defer os.RemoveAll(dir)
 	for _, name := range []string{"cpe", "concentrator"} {
-		cmd := exec.Command("go", "build", "-o", filepath.Join(dir, "tandem-"+name), "github.com/tandem-mptcp/tandem/"+name)
+		cmd := exec.Command("go", "build", "-o", filepath.Join(dir, "tandem-"+name), "tandem/"+name)
 		cmd.Env = append(os.Environ(), "CGO_ENABLED=0") // as they are shipped
 		out, err := cmd.CombinedOutput()
 		if err != nil {

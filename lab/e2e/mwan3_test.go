@@ -5,8 +5,8 @@ import (
 	"testing"
 	"time"
 
-	"github.com/tandem-mptcp/tandem/lab/house"
-	"github.com/tandem-mptcp/tandem/shared/control"
+	"tandem/lab/house"
+	"tandem/shared/control"
 )
 
 // asMwan3 marks new connections of the LAN and of the router for the second

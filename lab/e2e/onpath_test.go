@@ -15,11 +15,11 @@ import (
 
 	"golang.org/x/sys/unix"
 
-	"github.com/tandem-mptcp/tandem/lab/house"
-	labnet "github.com/tandem-mptcp/tandem/lab/net"
-	"github.com/tandem-mptcp/tandem/lab/servers"
-	"github.com/tandem-mptcp/tandem/shared/convert"
-	"github.com/tandem-mptcp/tandem/shared/mptcp"
+	"tandem/lab/house"
+	labnet "tandem/lab/net"
+	"tandem/lab/servers"
+	"tandem/shared/convert"
+	"tandem/shared/mptcp"
 )
 
 // onPath is a house whose concentrator stands on the way of the first line.

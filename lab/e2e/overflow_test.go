@@ -8,9 +8,9 @@ import (
 	"testing"
 	"time"
 
-	"github.com/tandem-mptcp/tandem/lab/house"
-	labnet "github.com/tandem-mptcp/tandem/lab/net"
-	"github.com/tandem-mptcp/tandem/lab/servers"
+	"tandem/lab/house"
+	labnet "tandem/lab/net"
+	"tandem/lab/servers"
 )
 
 const (

@@ -14,12 +14,12 @@ import (
 	"testing"
 	"time"
 
-	"github.com/tandem-mptcp/tandem/lab/house"
-	labnet "github.com/tandem-mptcp/tandem/lab/net"
-	"github.com/tandem-mptcp/tandem/shared/convert"
-	"github.com/tandem-mptcp/tandem/shared/credential"
-	"github.com/tandem-mptcp/tandem/shared/mptcp"
-	"github.com/tandem-mptcp/tandem/shared/origin"
+	"tandem/lab/house"
+	labnet "tandem/lab/net"
+	"tandem/shared/convert"
+	"tandem/shared/credential"
+	"tandem/shared/mptcp"
+	"tandem/shared/origin"
 )
 
 // preserving is a house whose LAN is routed through the concentrator's host.

@@ -14,9 +14,9 @@ import (
 	"testing"
 	"time"
 
-	"github.com/tandem-mptcp/tandem/lab/house"
-	labnet "github.com/tandem-mptcp/tandem/lab/net"
-	"github.com/tandem-mptcp/tandem/lab/servers"
+	"tandem/lab/house"
+	labnet "tandem/lab/net"
+	"tandem/lab/servers"
 )
 
 // TestPrograms runs programs that people use on the LAN host, through Tandem.

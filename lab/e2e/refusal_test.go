@@ -9,8 +9,8 @@ import (
 
 	"golang.org/x/sys/unix"
 
-	"github.com/tandem-mptcp/tandem/lab/house"
-	"github.com/tandem-mptcp/tandem/lab/servers"
+	"tandem/lab/house"
+	"tandem/lab/servers"
 )
 
 // TestRefusedAtOnce: what a server has refused is refused at the SYN for the

@@ -4,8 +4,8 @@ import (
 	"testing"
 	"time"
 
-	"github.com/tandem-mptcp/tandem/lab/house"
-	"github.com/tandem-mptcp/tandem/shared/control"
+	"tandem/lab/house"
+	"tandem/shared/control"
 )
 
 // relayedBy returns how many flows a concentrator has relayed.

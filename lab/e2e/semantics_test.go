@@ -11,8 +11,8 @@ import (
 	"testing"
 	"time"
 
-	"github.com/tandem-mptcp/tandem/lab/house"
-	"github.com/tandem-mptcp/tandem/lab/servers"
+	"tandem/lab/house"
+	"tandem/lab/servers"
 )
 
 // TestSemantics checks that a connection through Tandem behaves as a direct

@@ -5,7 +5,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/tandem-mptcp/tandem/lab/house"
+	"tandem/lab/house"
 )
 
 // sayWhySlow logs the sockets of both daemons' hosts every few seconds of a

@@ -7,7 +7,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/tandem-mptcp/tandem/lab/house"
+	"tandem/lab/house"
 )
 
 // rate measures a transfer, as House.DownRate does.

@@ -10,8 +10,8 @@ import (
 	"testing"
 	"time"
 
-	"github.com/tandem-mptcp/tandem/lab/house"
-	"github.com/tandem-mptcp/tandem/shared/credential"
+	"tandem/lab/house"
+	"tandem/shared/credential"
 )
 
 // The longest wait for the LAN host's first bytes: what is sent must not depend

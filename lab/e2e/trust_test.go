@@ -18,8 +18,8 @@ import (
 	"testing"
 	"time"
 
-	"github.com/tandem-mptcp/tandem/lab/house"
-	"github.com/tandem-mptcp/tandem/shared/credential"
+	"tandem/lab/house"
+	"tandem/shared/credential"
 )
 
 // TestPairing: two commands make the two ends know each other, and none of
@@ -158,7 +158,7 @@ func TestClockOff(t *testing.T) {
 func cpeWithClock(t *testing.T, skew time.Duration) string {
 	t.Helper()
 	path := filepath.Join(t.TempDir(), "tandem-cpe")
-	cmd := exec.Command("go", "build", "-trimpath", "-buildvcs=false", "-ldflags", fmt.Sprintf("-X main.clockSkew=%d", int(skew.Seconds())), "-o", path, "github.com/tandem-mptcp/tandem/cpe")
+	cmd := exec.Command("go", "build", "-trimpath", "-buildvcs=false", "-ldflags", fmt.Sprintf("-X main.clockSkew=%d", int(skew.Seconds())), "-o", path, "tandem/cpe")
 	cmd.Env = append(os.Environ(), "CGO_ENABLED=0")
 	if out, err := cmd.CombinedOutput(); err != nil {
 		t.Fatalf("build: %v\n%s", err, out)

@@ -11,7 +11,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
-	labnet "github.com/tandem-mptcp/tandem/lab/net"
+	labnet "tandem/lab/net"
 )
 
 // Flood says what to send, from where.

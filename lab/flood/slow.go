@@ -8,7 +8,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
-	labnet "github.com/tandem-mptcp/tandem/lab/net"
+	labnet "tandem/lab/net"
 )
 
 // Slow holds connections open by saying little: a byte now and then of

@@ -11,7 +11,7 @@ import (
 	"strings"
 	"time"
 
-	"github.com/tandem-mptcp/tandem/lab/servers"
+	"tandem/lab/servers"
 )
 
 // DialFrom connects from the LAN host with the given source address ("" for

@@ -6,7 +6,7 @@ import (
 	"path/filepath"
 	"strings"
 
-	labnet "github.com/tandem-mptcp/tandem/lab/net"
+	labnet "tandem/lab/net"
 )
 
 func (h *House) concentratorFile() string { return filepath.Join(h.Dir, "concentrator.toml") }

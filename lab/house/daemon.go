@@ -11,8 +11,8 @@ import (
 	"syscall"
 	"time"
 
-	labnet "github.com/tandem-mptcp/tandem/lab/net"
-	"github.com/tandem-mptcp/tandem/shared/control"
+	labnet "tandem/lab/net"
+	"tandem/shared/control"
 )
 
 // Daemon is one of the two, running.

@@ -7,7 +7,7 @@ import (
 	"syscall"
 	"time"
 
-	"github.com/tandem-mptcp/tandem/shared/control"
+	"tandem/shared/control"
 )
 
 // HandOver has the concentrator put a new process in its place, as an upgrade

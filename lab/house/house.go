@@ -14,8 +14,8 @@ import (
 	"syscall"
 	"time"
 
-	labnet "github.com/tandem-mptcp/tandem/lab/net"
-	"github.com/tandem-mptcp/tandem/lab/servers"
+	labnet "tandem/lab/net"
+	"tandem/lab/servers"
 )
 
 // Options say which house to build.

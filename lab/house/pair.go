@@ -7,7 +7,7 @@ import (
 	"path/filepath"
 	"strings"
 
-	labnet "github.com/tandem-mptcp/tandem/lab/net"
+	labnet "tandem/lab/net"
 )
 
 // Section is the name of the concentrator's section in the CPE's UCI file.

@@ -6,7 +6,7 @@ import (
 	"syscall"
 	"time"
 
-	"github.com/tandem-mptcp/tandem/shared/control"
+	"tandem/shared/control"
 )
 
 // Status is what the CPE says of itself, as far as labs look at it.

@@ -10,8 +10,8 @@ import (
 	"strings"
 	"time"
 
-	labnet "github.com/tandem-mptcp/tandem/lab/net"
-	"github.com/tandem-mptcp/tandem/shared/mptcp"
+	labnet "tandem/lab/net"
+	"tandem/shared/mptcp"
 )
 
 // bench is the two hosts: cpe connects over two lines, core accepts.

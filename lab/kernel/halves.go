@@ -8,7 +8,7 @@ import (
 	"net"
 	"time"
 
-	"github.com/tandem-mptcp/tandem/shared/mptcp"
+	"tandem/shared/mptcp"
 )
 
 // halves loses the third ACK and what follows it but the last packet of the

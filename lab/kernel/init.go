@@ -8,7 +8,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
-	machine "github.com/tandem-mptcp/tandem/lab/guest"
+	machine "tandem/lab/guest"
 )
 
 // guest is process 1 of a guest made by boot: it mounts, loads modules, makes

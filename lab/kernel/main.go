@@ -22,7 +22,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
-	labnet "github.com/tandem-mptcp/tandem/lab/net"
+	labnet "tandem/lab/net"
 )
 
 // experiment is one of them. It prints what it found; an error means that it

@@ -9,10 +9,10 @@ import (
 	"slices"
 	"time"
 
-	"github.com/tandem-mptcp/tandem/cpe/config"
-	"github.com/tandem-mptcp/tandem/cpe/policy"
-	"github.com/tandem-mptcp/tandem/cpe/ruleset"
-	"github.com/tandem-mptcp/tandem/shared/mptcp"
+	"tandem/cpe/config"
+	"tandem/cpe/policy"
+	"tandem/cpe/ruleset"
+	"tandem/shared/mptcp"
 )
 
 // bigBuffer is what both daemons ask for.

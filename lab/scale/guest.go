@@ -10,7 +10,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
-	machine "github.com/tandem-mptcp/tandem/lab/guest"
+	machine "tandem/lab/guest"
 )
 
 const done = "guest done"

@@ -26,7 +26,7 @@ import (
 	"syscall"
 	"time"
 
-	"github.com/tandem-mptcp/tandem/lab/bench"
+	"tandem/lab/bench"
 )
 
 func main() {

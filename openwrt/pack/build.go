@@ -15,9 +15,9 @@ import (
 // operations are called then: they are a fiftieth of it, in a thousand places.
 var small = []string{
 	"-gcflags=all=-l", "-gcflags=runtime=",
-	"-gcflags=github.com/tandem-mptcp/tandem/shared/relay=", "-gcflags=github.com/tandem-mptcp/tandem/shared/sha256=",
+	"-gcflags=tandem/shared/relay=", "-gcflags=tandem/shared/sha256=",
 	// Two that are smaller with it: of small functions with one caller.
-	"-gcflags=github.com/tandem-mptcp/tandem/cpe=", "-gcflags=internal/strconv=",
+	"-gcflags=tandem/cpe=", "-gcflags=internal/strconv=",
 }
 
 // olderGC names the garbage collector of Go 1.25, which is 28 kB smaller than
@@ -63,7 +63,7 @@ func (t target) build(path, version string) error {
 		ldflags += " -R " + t.Page
 	}
 	args := append([]string{"build", "-trimpath", "-buildvcs=false", "-ldflags", ldflags, "-o", path}, small...)
-	cmd := exec.Command("go", append(args, "github.com/tandem-mptcp/tandem/cpe")...)
+	cmd := exec.Command("go", append(args, "tandem/cpe")...)
 	cmd.Env = append(os.Environ(), "GOOS=linux", "GOARCH="+t.GOARCH, "CGO_ENABLED=0", "GOFLAGS=")
 	if knowsOlderGC() {
 		cmd.Env = append(cmd.Env, olderGC)

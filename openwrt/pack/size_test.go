@@ -11,7 +11,7 @@ import (
 // What a router's flash must hold: the program, and the program in squashfs or
 // in a package, both of which compress about as xz does. The aim is 4.0 MB.
 const (
-	maxProgram = 4_110_000
+	maxProgram = 4_070_000
 	maxXZ      = 1_200_000
 )
 
@@ -41,7 +41,7 @@ func TestSize(t *testing.T) {
 
 // Each of these brings more code along than a router's program can afford.
 func TestDoesWithout(t *testing.T) {
-	cmd := exec.Command("go", "list", "-deps", "github.com/tandem-mptcp/tandem/cpe")
+	cmd := exec.Command("go", "list", "-deps", "tandem/cpe")
 	cmd.Env = append(os.Environ(), "GOOS=linux", "GOARCH=mipsle", "CGO_ENABLED=0")
 	out, err := cmd.Output()
 	if err != nil {

@@ -8,7 +8,7 @@ import (
 	"io"
 	"strings"
 
-	"github.com/tandem-mptcp/tandem/shared/control"
+	"tandem/shared/control"
 )
 
 // Exit statuses.

@@ -7,7 +7,7 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/tandem-mptcp/tandem/shared/control"
+	"tandem/shared/control"
 )
 
 func TestRun(t *testing.T) {

@@ -4,7 +4,7 @@ import (
 	"fmt"
 	"io"
 
-	"github.com/tandem-mptcp/tandem/shared/smalljson"
+	"tandem/shared/smalljson"
 )
 
 // Ask sends one request and decodes the answer into a T.

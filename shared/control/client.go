@@ -10,7 +10,7 @@ import (
 	"syscall"
 	"time"
 
-	"github.com/tandem-mptcp/tandem/shared/smalljson"
+	"tandem/shared/smalljson"
 )
 
 // ErrNotRunning says that no daemon answers on the socket.

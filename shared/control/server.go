@@ -14,7 +14,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
-	"github.com/tandem-mptcp/tandem/shared/smalljson"
+	"tandem/shared/smalljson"
 )
 
 // Handler answers one request. What it returns is sent as JSON; an error is

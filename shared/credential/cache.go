@@ -6,8 +6,8 @@ import (
 	"sync"
 	"sync/atomic"
 
-	"github.com/tandem-mptcp/tandem/shared/random"
-	"github.com/tandem-mptcp/tandem/shared/sha256"
+	"tandem/shared/random"
+	"tandem/shared/sha256"
 )
 
 var errStranger = errors.New("credential: a stranger gets no proof")

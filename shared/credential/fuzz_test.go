@@ -5,7 +5,7 @@ import (
 	"crypto/sha256"
 	"testing"
 
-	"github.com/tandem-mptcp/tandem/shared/convert"
+	"tandem/shared/convert"
 )
 
 // zeros is a source of nonces, for messages that are the same in each run.

@@ -6,7 +6,7 @@ import (
 	"fmt"
 	"io"
 
-	"github.com/tandem-mptcp/tandem/shared/random"
+	"tandem/shared/random"
 )
 
 // KeyLen is the length of a key in bytes.

@@ -1,8 +1,8 @@
 package credential
 
 import (
-	"github.com/tandem-mptcp/tandem/shared/convert"
-	"github.com/tandem-mptcp/tandem/shared/sha256"
+	"tandem/shared/convert"
+	"tandem/shared/sha256"
 )
 
 // mac is HMAC-SHA-256 (RFC 2104) with its key padded and XORed in advance. It

@@ -9,8 +9,8 @@ import (
 	"sync/atomic"
 	"time"
 
-	"github.com/tandem-mptcp/tandem/shared/convert"
-	"github.com/tandem-mptcp/tandem/shared/random"
+	"tandem/shared/convert"
+	"tandem/shared/random"
 )
 
 // Signer is the client's end towards one converter: it signs requests, checks

@@ -8,7 +8,7 @@ import (
 	"os"
 	"path/filepath"
 
-	"github.com/tandem-mptcp/tandem/shared/sha256"
+	"tandem/shared/sha256"
 )
 
 // The snapshot file: a magic, the cache's seed, the clock and the floor in ms

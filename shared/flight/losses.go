@@ -5,7 +5,7 @@ import (
 	"slices"
 	"time"
 
-	"github.com/tandem-mptcp/tandem/shared/mptcp"
+	"tandem/shared/mptcp"
 )
 
 // losses is what one subflow had to send again. A line that is full loses

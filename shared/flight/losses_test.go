@@ -5,7 +5,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/tandem-mptcp/tandem/shared/mptcp"
+	"tandem/shared/mptcp"
 )
 
 func TestLosses(t *testing.T) {

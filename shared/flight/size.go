@@ -14,7 +14,7 @@ package flight
 import (
 	"time"
 
-	"github.com/tandem-mptcp/tandem/shared/mptcp"
+	"tandem/shared/mptcp"
 )
 
 const (

@@ -9,7 +9,7 @@ import (
 	"io/fs"
 	"strings"
 
-	"github.com/tandem-mptcp/tandem/shared/program"
+	"tandem/shared/program"
 )
 
 // ErrMissing says that there is no nft program.

@@ -7,7 +7,7 @@ package origin
 import (
 	"net/netip"
 
-	"github.com/tandem-mptcp/tandem/shared/convert"
+	"tandem/shared/convert"
 )
 
 // Type is the type of the TLV.

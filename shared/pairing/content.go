@@ -5,8 +5,8 @@ import (
 	"errors"
 	"net/netip"
 
-	"github.com/tandem-mptcp/tandem/shared/credential"
-	"github.com/tandem-mptcp/tandem/shared/sha256"
+	"tandem/shared/credential"
+	"tandem/shared/sha256"
 )
 
 const (

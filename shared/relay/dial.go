@@ -8,7 +8,7 @@ import (
 	"os"
 	"time"
 
-	"github.com/tandem-mptcp/tandem/shared/mptcp"
+	"tandem/shared/mptcp"
 )
 
 // Dial is [mptcp.Dialer.Dial] for a Socket.

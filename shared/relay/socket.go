@@ -12,7 +12,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
-	"github.com/tandem-mptcp/tandem/shared/mptcp"
+	"tandem/shared/mptcp"
 )
 
 // Socket is a TCP or MPTCP socket before a flow takes it: who waits for it is a

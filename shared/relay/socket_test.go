@@ -12,7 +12,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
-	"github.com/tandem-mptcp/tandem/shared/mptcp"
+	"tandem/shared/mptcp"
 )
 
 // socketPair is a Socket and its other end.

@@ -15,8 +15,8 @@ import (
 	"strconv"
 	"strings"
 
-	"github.com/tandem-mptcp/tandem/shared/convert"
-	"github.com/tandem-mptcp/tandem/shared/credential"
+	"tandem/shared/convert"
+	"tandem/shared/credential"
 )
 
 // Type is the private TLV that says of a message that it is about a connection

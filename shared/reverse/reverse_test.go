@@ -5,8 +5,8 @@ import (
 	"slices"
 	"testing"
 
-	"github.com/tandem-mptcp/tandem/shared/convert"
-	"github.com/tandem-mptcp/tandem/shared/credential"
+	"tandem/shared/convert"
+	"tandem/shared/credential"
 )
 
 // keyring knows one key.

@@ -6,11 +6,11 @@ import (
 	"io"
 	"net/netip"
 
-	"github.com/tandem-mptcp/tandem/concentrator/clients"
-	"github.com/tandem-mptcp/tandem/concentrator/limits"
-	"github.com/tandem-mptcp/tandem/concentrator/source"
-	"github.com/tandem-mptcp/tandem/shared/control"
-	"github.com/tandem-mptcp/tandem/shared/reverse"
+	"tandem/concentrator/clients"
+	"tandem/concentrator/limits"
+	"tandem/concentrator/source"
+	"tandem/shared/control"
+	"tandem/shared/reverse"
 )
 
 // Deps is what the commands work with.

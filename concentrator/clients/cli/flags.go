@@ -10,8 +10,8 @@ import (
 	"strconv"
 	"strings"
 
-	"github.com/tandem-mptcp/tandem/concentrator/clients"
-	"github.com/tandem-mptcp/tandem/shared/reverse"
+	"tandem/concentrator/clients"
+	"tandem/shared/reverse"
 )
 
 var errHelp = flag.ErrHelp

@@ -9,8 +9,8 @@ import (
 	"text/tabwriter"
 	"time"
 
-	"github.com/tandem-mptcp/tandem/concentrator/clients"
-	"github.com/tandem-mptcp/tandem/concentrator/limits"
+	"tandem/concentrator/clients"
+	"tandem/concentrator/limits"
 )
 
 // shown is a client in JSON, without its secrets.

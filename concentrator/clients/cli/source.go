@@ -6,7 +6,7 @@ import (
 	"fmt"
 	"io"
 
-	"github.com/tandem-mptcp/tandem/concentrator/source"
+	"tandem/concentrator/source"
 )
 
 // parseSource reads "NAME MODE" and --prefix, which may be given several times.

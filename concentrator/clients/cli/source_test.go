@@ -4,7 +4,7 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/tandem-mptcp/tandem/concentrator/clients"
+	"tandem/concentrator/clients"
 )
 
 func TestSource(t *testing.T) {

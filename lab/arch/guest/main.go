@@ -16,7 +16,7 @@ import (
 	"github.com/vishvananda/netlink"
 	"golang.org/x/sys/unix"
 
-	machine "github.com/tandem-mptcp/tandem/lab/guest"
+	machine "tandem/lab/guest"
 )
 
 // devices by the last byte of the MAC address that QEMU was told: names and
