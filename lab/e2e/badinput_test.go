@@ -31,22 +31,14 @@ func TestBadInput(t *testing.T) {
 	ctx := within(t, 2*time.Minute)
 	before := descriptors(t, h.Concentrator.PID())
 
-	honest := make(chan error, 1)
-	stop := make(chan struct{})
-	go func() {
-		for {
-			select {
-			case <-stop:
-				honest <- nil
-				return
-			default:
-			}
-			if err := h.Download(ctx, "", house.Server4, 100_000); err != nil {
-				honest <- err
-				return
-			}
+	honest := goesOn()
+	honest.again(1, func() bool {
+		err := h.Download(ctx, "", house.Server4, 100_000)
+		if err != nil {
+			t.Errorf("an honest flow: %v", err)
 		}
-	}()
+		return err == nil
+	})
 
 	begin := time.Now()
 	for _, tt := range []struct {
@@ -143,10 +135,7 @@ func TestBadInput(t *testing.T) {
 		}
 	})
 
-	close(stop)
-	if err := <-honest; err != nil {
-		t.Errorf("an honest flow: %v", err)
-	}
+	honest.end()
 	eventually(t, 20*time.Second, "nothing is pending or open", func() bool {
 		s, err := h.ConcentratorStatus()
 		return err == nil && s.Pending == 0 && s.Open == 0

@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"io"
-	"net"
 	"slices"
 	"sync"
 	"testing"
@@ -131,17 +130,9 @@ func TestAddressChanges(t *testing.T) {
 	t.Parallel()
 	h := build(t, sixty())
 	ctx := within(t, 2*time.Minute)
-	stop := make(chan struct{})
-	var wg sync.WaitGroup
 	const live = 100
-	for i := range live {
-		c := dial(t, h, house.Server4, house.EchoPort)
-		wg.Add(1)
-		go func() {
-			defer wg.Done()
-			talk(t, c, i, stop)
-		}()
-	}
+	flows := goesOn()
+	flows.talk(t, h, live, 50*time.Millisecond)
 	eventually(t, 20*time.Second, "all flows have both lines", func() bool {
 		f := askFlows(t, h)
 		a, _ := f.on("dsl")
@@ -168,27 +159,5 @@ func TestAddressChanges(t *testing.T) {
 		})
 		t.Logf("%s: all flows use the new address after %v", line, took.Round(time.Millisecond))
 	}
-	close(stop)
-	wg.Wait()
-}
-
-// talk echoes words until stop, and fails the test when one does not come
-// back right.
-func talk(t *testing.T, c net.Conn, i int, stop chan struct{}) {
-	talkAt(t, c, i, 50*time.Millisecond, stop)
-}
-
-// talkAt is talk at a pace.
-func talkAt(t *testing.T, c net.Conn, i int, pace time.Duration, stop chan struct{}) {
-	for n := 0; ; n++ {
-		select {
-		case <-stop:
-			return
-		case <-time.After(pace): // the flow's own
-		}
-		if err := say(c, fmt.Sprintf("flow %d word %d\n", i, n)); err != nil {
-			t.Errorf("flow %d: %v", i, err)
-			return
-		}
-	}
+	flows.end()
 }

@@ -64,29 +64,17 @@ func (f *fire) during(workers int, what func()) {
 	f.t.Helper()
 	ctx, cancel := context.WithTimeout(context.Background(), 2*time.Minute)
 	defer cancel()
-	stop := make(chan struct{})
-	var wg sync.WaitGroup
-	for range workers {
-		wg.Add(1)
-		go func() {
-			defer wg.Done()
-			for {
-				select {
-				case <-stop:
-					return
-				default:
-				}
-				if err := f.request(ctx); err != nil {
-					f.failed.Add(1)
-					f.t.Error(err)
-					return
-				}
-			}
-		}()
-	}
+	requests := goesOn()
+	requests.again(workers, func() bool {
+		err := f.request(ctx)
+		if err != nil {
+			f.failed.Add(1)
+			f.t.Error(err)
+		}
+		return err == nil
+	})
 	what()
-	close(stop)
-	wg.Wait()
+	requests.end()
 }
 
 // burst makes n flows at once.

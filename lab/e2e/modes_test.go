@@ -96,13 +96,8 @@ func TestFailoverMode(t *testing.T) {
 	total := endless(t, h)
 	ctx, cancel := context.WithCancel(context.Background())
 	defer cancel()
-	stop := make(chan struct{})
-	var wg sync.WaitGroup
-	for i := range 20 {
-		c := dial(t, h, house.Server4, house.EchoPort)
-		wg.Add(1)
-		go func() { defer wg.Done(); talk(t, c, i, stop) }()
-	}
+	flows := goesOn()
+	flows.talk(t, h, 20, 50*time.Millisecond)
 	eventually(t, 10*time.Second, "the download runs", func() bool { return total() > 4<<20 })
 	if syns, bytes := flowPackets(t, h, "lte"); syns != 0 || bytes != 0 {
 		t.Errorf("the standby carried %d connections and %d bytes", syns, bytes)
@@ -141,8 +136,7 @@ func TestFailoverMode(t *testing.T) {
 	if _, after := flowPackets(t, h, "lte"); after != before {
 		t.Errorf("the standby carried %d bytes after the return", after-before)
 	}
-	close(stop)
-	wg.Wait()
+	flows.end()
 	if f := status(t, h).Flows; f.Direct != 0 || f.Refused != 0 {
 		t.Errorf("flows %+v", f)
 	}

@@ -32,13 +32,8 @@ func TestOnlySubflowDies(t *testing.T) {
 			eventually(t, 10*time.Second, "the second line is down", func() bool { return !askPaths(t, h).line(t, "lte").Up })
 			total := endless(t, h)
 			const live = 20
-			stop := make(chan struct{})
-			var wg sync.WaitGroup
-			for i := range live {
-				c := dial(t, h, house.Server4, house.EchoPort)
-				wg.Add(1)
-				go func() { defer wg.Done(); talk(t, c, i, stop) }()
-			}
+			flows := goesOn()
+			flows.talk(t, h, live, 50*time.Millisecond)
 			eventually(t, 10*time.Second, "the download runs", func() bool { return total() > 2<<20 })
 			ctx, cancel := context.WithCancel(context.Background())
 			defer cancel()
@@ -55,8 +50,7 @@ func TestOnlySubflowDies(t *testing.T) {
 			})
 			before := total()
 			eventually(t, 20*time.Second, "the download goes on", func() bool { return total() > before+1<<20 })
-			close(stop)
-			wg.Wait()
+			flows.end()
 			longest := gap()
 			t.Logf("longest gap %v", longest.Round(time.Millisecond))
 			if longest > 5*time.Second {
@@ -137,17 +131,8 @@ func failoverGap(t *testing.T, live int) {
 	h := build(t, o)
 	ready(t, h)
 	total := endless(t, h)
-	stop := make(chan struct{})
-	var wg sync.WaitGroup
-	for i := range live - 1 {
-		c := dial(t, h, house.Server4, house.EchoPort)
-		wg.Add(1)
-		go func() {
-			defer wg.Done()
-			time.Sleep(time.Duration(i) * time.Second / time.Duration(live)) // not all at once
-			talkAt(t, c, i, time.Second, stop)
-		}()
-	}
+	flows := goesOn()
+	flows.talk(t, h, live-1, time.Second)
 	grows := func() {
 		t.Helper()
 		before := total()
@@ -187,8 +172,7 @@ func failoverGap(t *testing.T, live int) {
 		})
 		grows()
 	}
-	close(stop)
-	wg.Wait()
+	flows.end()
 	if f := status(t, h).Flows; f.Direct != 0 || f.Refused != 0 {
 		t.Errorf("flows %+v", f)
 	}

@@ -1,8 +1,6 @@
 package e2e
 
 import (
-	"fmt"
-	"net"
 	"sync"
 	"testing"
 	"time"
@@ -33,16 +31,8 @@ func TestOutageUnderFlows(t *testing.T) {
 				{Name: "lte", Link: labnet.Symmetric(50e6, 20e6, 22500*time.Microsecond)},
 			}}})
 			const live = 200
-			stop := make(chan struct{})
-			var wg sync.WaitGroup
-			for i := range live - 1 {
-				c := dial(t, h, house.Server4, house.EchoPort)
-				wg.Add(1)
-				go func() {
-					defer wg.Done()
-					chat(t, c, i, stop)
-				}()
-			}
+			flows := goesOn()
+			flows.talk(t, h, live-1, 200*time.Millisecond)
 			both := func() bool {
 				f := askFlows(t, h)
 				a, _ := f.on("dsl")
@@ -75,8 +65,7 @@ func TestOutageUnderFlows(t *testing.T) {
 				t.Errorf("the download ended: %v", err)
 			default:
 			}
-			close(stop)
-			wg.Wait()
+			flows.end()
 			bar, backBar := 5*time.Second, 10*time.Second
 			if *long {
 				bar, backBar = tt.bar, 2*time.Second
@@ -88,21 +77,6 @@ func TestOutageUnderFlows(t *testing.T) {
 				t.Errorf("used again by all after %v, want at most %v", back, backBar)
 			}
 		})
-	}
-}
-
-// chat is talk for many flows at a time: a word five times a second.
-func chat(t *testing.T, c net.Conn, i int, stop chan struct{}) {
-	for n := 0; ; n++ {
-		select {
-		case <-stop:
-			return
-		case <-time.After(200 * time.Millisecond):
-		}
-		if err := say(c, fmt.Sprintf("flow %d word %d\n", i, n)); err != nil {
-			t.Errorf("flow %d: %v", i, err)
-			return
-		}
 	}
 }
 

@@ -53,19 +53,12 @@ func TestPathManagers(t *testing.T) {
 				t.Logf("second subflow after %v (median of 9)", median(secondSubflows(t, h, 9)).Round(time.Millisecond))
 			}
 
-			stop := make(chan struct{})
-			ended := make(chan struct{}, talkers)
-			for i := range talkers {
-				c := dial(t, h, house.Server4, house.EchoPort)
-				go func() { talk(t, c, i, stop); ended <- struct{}{} }()
-			}
+			talk := goesOn()
+			talk.talk(t, h, talkers, 50*time.Millisecond)
 			cpu = cpuTime(t, h.CPE.PID())
 			time.Sleep(d) // what is measured
 			cpu = cpuTime(t, h.CPE.PID()) - cpu
-			close(stop)
-			for range talkers {
-				<-ended
-			}
+			talk.end()
 			t.Logf("%d flows that say a word every 50 ms: %.1f %% of a processor", talkers, 100*cpu.Seconds()/d.Seconds())
 		})
 	}

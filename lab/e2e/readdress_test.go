@@ -23,36 +23,25 @@ func TestNewConnectionsWhileAddressChanges(t *testing.T) {
 		t.Fatal(err)
 	}
 	run(t, ctx, h.Host("core"), "ip", "addr", "add", "198.51.100.5/30", "dev", "dsl0")
-	stop := make(chan struct{})
-	var wg sync.WaitGroup
 	var mu sync.Mutex
 	var opened int
 	var worst time.Duration
 	var broken atomic.Int64
 	begin := time.Now()
-	for range 16 {
-		wg.Add(1)
-		go func() {
-			defer wg.Done()
-			for {
-				select {
-				case <-stop:
-					return
-				default:
-				}
-				from := time.Since(begin)
-				took, err := h.FirstByte(ctx, "", house.Server4)
-				mu.Lock()
-				opened++
-				worst = max(worst, took)
-				mu.Unlock()
-				if err != nil {
-					broken.Add(1)
-					t.Logf("begun after %v, ended after %v: %v", from.Round(time.Millisecond), time.Since(begin).Round(time.Millisecond), err)
-				}
-			}
-		}()
-	}
+	flows := goesOn()
+	flows.again(16, func() bool {
+		from := time.Since(begin)
+		took, err := h.FirstByte(ctx, "", house.Server4)
+		mu.Lock()
+		opened++
+		worst = max(worst, took)
+		mu.Unlock()
+		if err != nil {
+			broken.Add(1)
+			t.Logf("begun after %v, ended after %v: %v", from.Round(time.Millisecond), time.Since(begin).Round(time.Millisecond), err)
+		}
+		return true
+	})
 	changes := 6
 	if *long {
 		changes = 40
@@ -64,8 +53,7 @@ func TestNewConnectionsWhileAddressChanges(t *testing.T) {
 		t.Logf("%v: another address", time.Since(begin).Round(time.Millisecond))
 		c.must(c.readdress(line))
 	}
-	close(stop)
-	wg.Wait()
+	flows.end()
 	t.Logf("%d connections, the longest took %v", opened, worst.Round(time.Millisecond))
 	if n := int(broken.Load()); n > opened/20 {
 		t.Errorf("%d of %d broke", n, opened)

@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"io"
-	"net"
 	"os"
 	"path/filepath"
 	"strings"
@@ -24,55 +23,28 @@ func TestReloadWhileBusy(t *testing.T) {
 	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 	defer cancel()
 
-	// 100 streams that keep talking.
 	const streams = 100
-	var said [streams]atomic.Int64
-	stop := make(chan struct{})
-	var wg sync.WaitGroup
-	for i := range streams {
-		c := dial(t, h, []string{house.Server4, house.Server6}[i%2], house.EchoPort)
-		wg.Add(1)
-		go func() {
-			defer wg.Done()
-			for n := 0; ; n++ {
-				select {
-				case <-stop:
-					return
-				case <-time.After(20 * time.Millisecond): // the stream's own pace
-				}
-				if err := say(c, fmt.Sprintf("stream %d word %d\n", i, n)); err != nil {
-					t.Errorf("stream %d: %v", i, err)
-					return
-				}
-				said[i].Add(1)
-			}
-		}()
-	}
+	flows := goesOn()
+	flows.talk(t, h, streams, 20*time.Millisecond)
 
 	// 500 connections a second, each a byte there and back.
 	var made, failed atomic.Int64
 	tick := time.NewTicker(2 * time.Millisecond)
 	defer tick.Stop()
-	wg.Add(1)
-	go func() {
-		defer wg.Done()
-		for {
-			select {
-			case <-stop:
-				return
-			case <-tick.C:
+	var opened sync.WaitGroup
+	flows.again(1, func() bool {
+		<-tick.C
+		opened.Add(1)
+		go func() {
+			defer opened.Done()
+			made.Add(1)
+			if err := oneByte(ctx, h); err != nil {
+				failed.Add(1)
+				t.Errorf("new connection: %v", err)
 			}
-			wg.Add(1)
-			go func() {
-				defer wg.Done()
-				made.Add(1)
-				if err := oneByte(ctx, h); err != nil {
-					failed.Add(1)
-					t.Errorf("new connection: %v", err)
-				}
-			}()
-		}
-	}()
+		}()
+		return true
+	})
 
 	const reloads = 10
 	for i := range reloads {
@@ -84,32 +56,12 @@ func TestReloadWhileBusy(t *testing.T) {
 		next := made.Load() + 250
 		eventually(t, 20*time.Second, "more connections", func() bool { return made.Load() >= next })
 	}
-	close(stop)
-	wg.Wait()
-	for i := range said {
-		if said[i].Load() == 0 {
-			t.Errorf("stream %d said nothing", i)
-		}
-	}
+	flows.end()
+	opened.Wait()
 	t.Logf("%d reloads of each end beside %d connections and %d streams: %d failed", reloads, made.Load(), streams, failed.Load())
 	if got := status(t, h).Flows; got.Direct != 0 || got.Refused != 0 {
 		t.Errorf("flows %+v: none may go direct or be refused", got)
 	}
-}
-
-func say(c net.Conn, line string) error {
-	_ = c.SetDeadline(time.Now().Add(20 * time.Second))
-	if _, err := io.WriteString(c, line); err != nil {
-		return err
-	}
-	got := make([]byte, len(line))
-	if _, err := io.ReadFull(c, got); err != nil {
-		return err
-	}
-	if string(got) != line {
-		return fmt.Errorf("said %q, heard %q", line, got)
-	}
-	return nil
 }
 
 func oneByte(ctx context.Context, h *house.House) error {

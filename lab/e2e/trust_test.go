@@ -173,42 +173,18 @@ func TestRotation(t *testing.T) {
 	t.Parallel()
 	h := build(t, fast())
 	ctx := within(t, time.Minute)
-	stop := make(chan struct{})
-	var wg sync.WaitGroup
+	const streams = 20
 	var made atomic.Int64
-	for i := range 20 {
-		c := dial(t, h, house.Server4, house.EchoPort)
-		wg.Add(2)
-		go func() {
-			defer wg.Done()
-			for n := 0; ; n++ {
-				select {
-				case <-stop:
-					return
-				case <-time.After(20 * time.Millisecond): // the stream's own pace
-				}
-				if err := say(c, fmt.Sprintf("stream %d word %d\n", i, n)); err != nil {
-					t.Errorf("stream %d: %v", i, err)
-					return
-				}
-			}
-		}()
-		go func() {
-			defer wg.Done()
-			for {
-				select {
-				case <-stop:
-					return
-				default:
-				}
-				if err := oneByte(ctx, h); err != nil {
-					t.Errorf("new connection: %v", err)
-					return
-				}
-				made.Add(1)
-			}
-		}()
-	}
+	flows := goesOn()
+	flows.talk(t, h, streams, 20*time.Millisecond)
+	flows.again(streams, func() bool {
+		err := oneByte(ctx, h)
+		if err != nil {
+			t.Errorf("new connection: %v", err)
+		}
+		made.Add(1)
+		return err == nil
+	})
 	more := func() {
 		next := made.Load() + 100
 		eventually(t, 30*time.Second, "more connections", func() bool { return made.Load() >= next || t.Failed() })
@@ -237,8 +213,7 @@ func TestRotation(t *testing.T) {
 			t.Errorf("key files of the CPE: %v, %v; want %s only", files, err, h.Key)
 		}
 	}
-	close(stop)
-	wg.Wait()
+	flows.end()
 	s := status(t, h)
 	if s.Flows.Refused != 0 || s.Concentrators[0].Trust.Key != h.Key || h.CPE.Log.Count("does not take key") != 0 {
 		t.Errorf("flows %+v by %+v; want none refused, and no key that the concentrator does not take", s.Flows, s.Concentrators[0].Trust)
