@@ -64,6 +64,7 @@ func (p *proxy) reach(ctx context.Context, f *flow) {
 			for _, c := range s.concentrators {
 				asks := func() bool { return c.Usable() && !c.spared.has(f.dst.Addr(), time.Now()) }
 				if !asks() {
+					c.Miss()
 					continue
 				}
 				var server serverError

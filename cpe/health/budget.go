@@ -14,10 +14,13 @@ import (
 	"tandem/shared/logline"
 )
 
-// Budget is what probes may cost on metered lines: 1 MB a month each, however
-// often the daemon or the router starts. What is left is kept in a file, from
+// Budget is what probes may cost on metered lines: 1 MB a month each, whatever
+// state lines and concentrators are in and however often the daemon or the router
+// starts. It has two parts. What is left of the larger one is kept in a file, from
 // which some is drawn at a time: a daemon that dies has lost what it had drawn,
-// and writes come to a hundred a month at most.
+// and writes come to a hundred a month at most. The smaller one comes in drops
+// while the daemon runs, is kept nowhere and is for what has to be known: it is
+// there, a little of it, also when the other part is used up.
 type Budget struct {
 	Log *logline.Logger
 	// Folder is where it is kept. It may be flash.
@@ -35,17 +38,25 @@ type Budget struct {
 type account struct {
 	left int64     // as the file has it
 	at   time.Time // until when left was added to; zero: never
-	hand int64     // drawn and not spent; below zero: owed
+	hand int64     // drawn and not spent
+
+	drops  float64   // of the smaller part
+	dropAt time.Time // when the last was added; zero: never
 }
 
 const (
 	monthBytes = 1_000_000
-	// mostBytes may be saved up. It is part of the month's megabyte.
+	// mostBytes may be saved up of the larger part, mostDrops of the smaller one,
+	// which is dropBytes a month. All of it is part of the month's megabyte.
 	mostBytes = 50_000
+	mostDrops = 2_000
+	dropBytes = 240_000
+	fillBytes = monthBytes - mostBytes - mostDrops - dropBytes
 	month     = 31 * 24 * time.Hour
-	// drawBytes are drawn at a time, and are there for a line that the file does
-	// not know.
+	// drawBytes are drawn at a time.
 	drawBytes = 10_000
+	// newBytes are there for a line that the file does not know.
+	newBytes = 2 * drawBytes
 
 	budgetFile = "probes"
 )
@@ -65,10 +76,10 @@ func NewBudget(log *logline.Logger, folder string, now func() (time.Time, bool))
 // metered it always can.
 func (b *Budget) Take(w uplink.WAN, bytes int64) bool { return b.spend(w, bytes, false) }
 
-// Owe spends bytes that have to be spent. They are missing later.
-func (b *Budget) Owe(w uplink.WAN, bytes int64) { b.spend(w, bytes, true) }
+// Need is Take for what has to be known.
+func (b *Budget) Need(w uplink.WAN, bytes int64) bool { return b.spend(w, bytes, true) }
 
-func (b *Budget) spend(w uplink.WAN, bytes int64, anyway bool) bool {
+func (b *Budget) spend(w uplink.WAN, bytes int64, needed bool) bool {
 	if b == nil || !w.Metered {
 		return true
 	}
@@ -76,9 +87,10 @@ func (b *Budget) spend(w uplink.WAN, bytes int64, anyway bool) bool {
 	defer b.mu.Unlock()
 	a := b.accounts[w.Name]
 	if a == nil {
-		a = &account{left: drawBytes}
+		a = &account{left: newBytes}
 		b.accounts[w.Name] = a
 	}
+	a.drip(time.Now())
 	if a.hand < bytes {
 		known := !a.at.IsZero()
 		if a.fill(b.Now()); !known && !a.at.IsZero() {
@@ -90,11 +102,24 @@ func (b *Budget) spend(w uplink.WAN, bytes int64, anyway bool) bool {
 			b.save()
 		}
 	}
-	if a.hand < bytes && !anyway {
+	switch {
+	case a.hand >= bytes:
+		a.hand -= bytes
+	case needed && a.drops >= float64(bytes):
+		a.drops -= float64(bytes)
+	default:
 		return false
 	}
-	a.hand -= bytes
 	return true
+}
+
+// drip adds to the smaller part what the time since the last addition is worth.
+// It goes by the time that the daemon has run, so that starts add nothing.
+func (a *account) drip(now time.Time) {
+	if !a.dropAt.IsZero() {
+		a.drops = min(mostDrops, a.drops+now.Sub(a.dropAt).Seconds()*dropBytes/month.Seconds())
+	}
+	a.dropAt = now
 }
 
 // fill adds what the time since the last addition is worth.
@@ -109,7 +134,7 @@ func (a *account) fill(now time.Time, sure bool) {
 	}
 	// By whole seconds as the file has them, so that nothing is lost or won.
 	since = min(since.Truncate(time.Second), month)
-	more := int64(since.Seconds() * (monthBytes - mostBytes) / month.Seconds())
+	more := int64(since.Seconds() * fillBytes / month.Seconds())
 	if more > 0 {
 		a.left, a.at = min(mostBytes, a.left+more), now.Truncate(time.Second)
 	}

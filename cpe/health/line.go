@@ -27,11 +27,16 @@ type line struct {
 
 	asking bool
 	asked  time.Time
-	lost   bool // the question found no answer, nor did the others'
+	lost   bool      // the question found no answer, nor did the others'
+	since  time.Time // of its state, or of the last working line's loss
+	heard  bool      // something has come in since it was asked
 
 	mu  sync.Mutex
 	rtt time.Duration // of probes, smoothed; 0 while unknown
 	odd bool          // the last one was another than those before
+	// What questions have shown, for others who may not ask.
+	tried time.Time // when the last one was over
+	mute  time.Time // since when they find no answer; zero: they do
 }
 
 const (
@@ -57,18 +62,26 @@ const (
 	oddProbe         = time.Second     // as long as they are not settled
 	idleProbeMetered = time.Hour
 
-	lostProbe = time.Second
+	lostProbe        = time.Second
+	lostProbeMetered = 10 * time.Minute // at most so far apart
 
 	// A dead line is asked often at first: its return is worth more than the
 	// packets, none of which arrive.
 	deadProbe     = 500 * time.Millisecond
 	deadProbeLate = 10 * time.Second
 	deadLate      = 10 * time.Minute
+	// On a metered line they cost all the same, and an operator counts them: they
+	// come a thirtieth of the time apart that it is dead, so that its return is
+	// noticed after that share of its absence, and at most deadProbeMetered.
+	deadShare        = 30
+	deadProbeMetered = 10 * time.Minute
 
 	mostPatience = time.Second
 
-	// probeBytes is what a handshake and its end cost, both ways.
-	probeBytes = 320
+	// probeBytes is what a handshake and its end cost, both ways, and lostBytes
+	// the SYN alone: by IPv6, with a frame around each packet.
+	probeBytes = 360
+	lostBytes  = 100
 )
 
 // see books the counters.
@@ -77,7 +90,7 @@ func (l *line) see(now time.Time, wan uplink.WAN, c uplink.Counters) {
 	if wan.Present != l.present || wan.Up != l.up {
 		l.present, l.up = wan.Present, wan.Up
 		l.pace, l.silent, l.asked, l.lost = 0, 0, now, false
-		l.moving = now
+		l.moving, l.since, l.heard = now, now, false
 	}
 	dt := now.Sub(l.at)
 	came := c.DownPackets - l.packets
@@ -95,7 +108,7 @@ func (l *line) see(now time.Time, wan uplink.WAN, c uplink.Counters) {
 		}
 		return
 	}
-	l.silent, l.moving, l.sent, l.alone, l.lost = 0, now, c.UpPackets, 0, false
+	l.silent, l.moving, l.sent, l.alone, l.lost, l.heard = 0, now, c.UpPackets, 0, false, true
 	l.pace += (float64(came)/dt.Seconds() - l.pace) * min(1, dt.Seconds()/0.3)
 }
 
@@ -111,7 +124,7 @@ func (l *line) due(now, others time.Time, compared bool) bool {
 	case !l.present || l.asking:
 		return false
 	case !l.up:
-		return now.Sub(l.asked) >= l.deadEvery(now)
+		return now.Sub(l.asked) >= l.deadEvery(now) && l.budget.Need(l.wan, l.deadPrice())
 	case l.pace >= steady && l.silent >= quiet && (!l.wan.Metered || others.Sub(l.moving) >= quiet || l.alone >= unheard):
 		// When all traffic ends there is likely nothing to be missed, which is
 		// not worth its price on a metered line. But the sender of a download
@@ -129,15 +142,31 @@ func (l *line) due(now, others time.Time, compared bool) bool {
 // lostEvery is how often a line is asked after no line has answered. When another
 // one answers again, this one is known to be dead.
 func (l *line) lostEvery(now time.Time) time.Duration {
-	return min(max(lostProbe, now.Sub(l.moving)/8), idleProbe)
+	most := idleProbe
+	if l.wan.Metered {
+		most = lostProbeMetered
+	}
+	return min(max(lostProbe, now.Sub(l.moving)/8), most)
 }
 
 // deadEvery is how often a dead line is asked.
 func (l *line) deadEvery(now time.Time) time.Duration {
-	if now.Sub(l.moving) > deadLate {
+	switch {
+	case l.wan.Metered:
+		return min(max(deadProbe, now.Sub(l.since)/deadShare), deadProbeMetered)
+	case now.Sub(l.moving) > deadLate:
 		return deadProbeLate
 	}
 	return deadProbe
+}
+
+// deadPrice is what the next question on a dead line costs. One that came in late
+// was answered by a reset: the next one pays for that.
+func (l *line) deadPrice() int64 {
+	if l.heard {
+		return probeBytes
+	}
+	return lostBytes
 }
 
 // idleEvery is how often a line over which nothing comes is asked.
@@ -191,9 +220,36 @@ func (l *line) settled() bool {
 	return l.rtt > 0 && !l.odd
 }
 
-func (l *line) answered(took time.Duration) {
+// recalls tells what the last question over the line has shown, and whether that
+// still holds: no answer does for an eighth of the time since the last one, unless
+// something has moved over another line.
+func (l *line) recalls(now, moved time.Time) (answers, holds bool) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
+	if l.mute.IsZero() {
+		return true, false
+	}
+	most := min(max(lostProbe, now.Sub(l.mute)/8), lostProbeMetered)
+	return false, now.Sub(l.tried) < most && !moved.After(l.tried)
+}
+
+// unanswered books a question without an answer.
+func (l *line) unanswered(now time.Time) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.tried = now; l.mute.IsZero() {
+		l.mute = now
+	}
+}
+
+// answered books a question that was answered, and after which time if that says
+// something.
+func (l *line) answered(now time.Time, took time.Duration) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.tried, l.mute = now, (time.Time{}); took == 0 {
+		return
+	}
 	if l.rtt == 0 {
 		l.rtt = took
 	}

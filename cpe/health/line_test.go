@@ -81,7 +81,7 @@ func TestPatience(t *testing.T) {
 	} {
 		l := new(line)
 		if tt.own > 0 {
-			l.answered(tt.own)
+			l.answered(time.Time{}, tt.own)
 		}
 		if got := l.patience(tt.elsewhere); got < tt.low || got > tt.top {
 			t.Errorf("round trip %v, elsewhere %v: patience %v, want %v to %v", tt.own, tt.elsewhere, got, tt.low, tt.top)

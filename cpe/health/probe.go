@@ -20,13 +20,29 @@ func (w *Watch) answers(ctx context.Context, l *line, wan uplink.WAN, target net
 	source, _ := wan.Source(target.Addr())
 	d := mptcp.Dialer{Plain: true, Device: wan.Device, Source: source, Mark: w.Mark}
 	begin := time.Now()
-	conn, err := w.Engine.Dial(ctx, &d, target, nil)
-	if err != nil {
-		return errors.Is(err, unix.ECONNREFUSED)
+	err := w.shake(ctx, &d, target)
+	now := time.Now()
+	switch {
+	case err == nil:
+		l.answered(now, now.Sub(begin))
+		w.Lines.Delay(wan.Name, now.Sub(begin))
+	case errors.Is(err, unix.ECONNREFUSED):
+		l.answered(now, 0)
+	default:
+		l.unanswered(now)
+		return false
 	}
-	took := time.Since(begin)
-	l.answered(took)
-	w.Lines.Delay(wan.Name, took)
-	_ = conn.Reset()
 	return true
+}
+
+// shake shakes hands and hangs up.
+func (w *Watch) shake(ctx context.Context, d *mptcp.Dialer, target netip.AddrPort) error {
+	if w.dial != nil {
+		return w.dial(ctx, d, target)
+	}
+	conn, err := w.Engine.Dial(ctx, d, target, nil)
+	if err == nil {
+		_ = conn.Reset()
+	}
+	return err
 }

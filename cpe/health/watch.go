@@ -15,18 +15,20 @@ package health
 import (
 	"context"
 	"net/netip"
+	"slices"
 	"sync"
 	"time"
 
 	"tandem/cpe/uplink"
 	"tandem/shared/logline"
+	"tandem/shared/mptcp"
 	"tandem/shared/relay"
 )
 
 // Watch is the watch over all lines.
 type Watch struct {
 	Log   *logline.Logger
-	Lines *uplink.Tracker
+	Lines Lines
 	// Targets returns the concentrators' addresses, the preferred one first.
 	Targets func() []netip.AddrPort
 	Mark    uint32
@@ -38,9 +40,24 @@ type Watch struct {
 	// Compares, if set, tells whether somebody compares the lines' delays now.
 	Compares func() bool
 
+	// dial, if set, shakes hands in place of Engine.
+	dial func(context.Context, *mptcp.Dialer, netip.AddrPort) error
+
 	mu    sync.Mutex
 	lines map[string]*line
+	works bool // a line did, at the last look
 	wg    sync.WaitGroup
+}
+
+// Lines are the access lines: an [uplink.Tracker].
+type Lines interface {
+	WANs() []uplink.WAN
+	// Sample reads the lines' counters, which Counters then returns.
+	Sample() []uplink.WAN
+	Counters(line string) uplink.Counters
+	Suspects() <-chan string
+	Declare(line, dead string)
+	Delay(line string, rtt time.Duration)
 }
 
 const (
@@ -93,10 +110,14 @@ func (w *Watch) look(ctx context.Context) (again time.Duration) {
 		again = idleTick
 	default:
 	}
+	worked := w.works
+	w.works = slices.ContainsFunc(wans, func(wan uplink.WAN) bool { return wan.Up })
 	for _, wan := range wans {
 		l := w.line(wan)
-		counters, _ := w.Lines.Meter().Read(wan.Name)
-		l.see(now, wan, counters)
+		l.see(now, wan, w.Lines.Counters(wan.Name))
+		if worked && !w.works {
+			l.since = now // its return is urgent from now on
+		}
 		switch {
 		case l.busy():
 			again = busyTick
@@ -148,7 +169,7 @@ func (w *Watch) suspect(ctx context.Context, name string) {
 	defer w.mu.Unlock()
 	for _, wan := range w.Lines.WANs() {
 		if wan.Name == name && wan.Up {
-			if l := w.line(wan); !l.asking && w.Budget.Take(wan, probeBytes) {
+			if l := w.line(wan); !l.asking && w.Budget.Need(wan, probeBytes) {
 				w.ask(ctx, l, wan)
 			}
 		}
@@ -161,7 +182,7 @@ func (w *Watch) ask(ctx context.Context, l *line, wan uplink.WAN) {
 	if l.asking || len(targets) == 0 || !wan.Present {
 		return
 	}
-	l.asking = true
+	l.asking, l.heard = true, false
 	w.wg.Add(1)
 	go func() {
 		defer w.wg.Done()
@@ -199,12 +220,16 @@ func (w *Watch) judge(ctx context.Context, l *line, wan uplink.WAN, targets []ne
 		}
 		others := make(chan bool, 1)
 		go func() { others <- w.othersAnswer(ctx, wan.Name, targets) }()
-		second := ask()
-		if one, two := <-first, <-second; one || two || ctx.Err() != nil {
+		second := first
+		if w.Budget.Need(wan, probeBytes) {
+			second = ask()
+		}
+		one := <-first
+		first <- one // which may be the second, too
+		if two := <-second; one || two || ctx.Err() != nil {
 			<-others
 			return false
 		}
-		w.Budget.Owe(wan, probeBytes) // the second one
 		if !<-others {
 			return true
 		}
@@ -217,23 +242,29 @@ func (w *Watch) judge(ctx context.Context, l *line, wan uplink.WAN, targets []ne
 	return false
 }
 
-// othersAnswer tells whether packets come back from any other line.
+// othersAnswer tells whether packets come back from any other line. Of a metered
+// one that has found no answer lately, or cannot pay, it goes by the last answer.
 func (w *Watch) othersAnswer(ctx context.Context, than string, targets []netip.AddrPort) bool {
 	answer := make(chan bool)
-	asked := 0
+	any, asked := false, 0
 	for _, wan := range w.Lines.WANs() {
 		target, ok := reachable(wan, targets)
 		if wan.Name == than || !wan.Up || !ok {
 			continue
 		}
 		w.mu.Lock()
-		l := w.line(wan)
+		l, moved := w.line(wan), w.moved(wan.Name)
 		w.mu.Unlock()
+		if wan.Metered {
+			answers, holds := l.recalls(time.Now(), moved)
+			if holds || !w.Budget.Need(wan, probeBytes) {
+				any = any || answers
+				continue
+			}
+		}
 		asked++
-		w.Budget.Owe(wan, probeBytes) // a dead line costs more than its price
 		go func() { answer <- w.answers(ctx, l, wan, target, l.patience(wan.Delay)) }()
 	}
-	any := false
 	for range asked {
 		any = <-answer || any
 	}

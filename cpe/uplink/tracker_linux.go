@@ -85,6 +85,12 @@ func (t *Tracker) Devices(dst netip.Addr) (devices []string) {
 // Meter counts what the lines' devices carry.
 func (t *Tracker) Meter() *Meter { return &t.meter }
 
+// Counters returns the last sample of a line's device.
+func (t *Tracker) Counters(line string) Counters {
+	c, _ := t.meter.Read(line)
+	return c
+}
+
 // LineOf returns the line that has, or lately had, the given address.
 func (t *Tracker) LineOf(source netip.Addr) (name string, ok bool) { return t.sources.line(source) }
 

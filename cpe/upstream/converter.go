@@ -81,6 +81,9 @@ type Converter struct {
 	cookie []byte
 	heard  time.Time // last sign of life
 	down   error     // why it is not used; nil while it is
+	since  time.Time // when that began
+	tried  time.Time // when it was last asked since
+	missed bool      // a flow would have gone there since
 	until  time.Time // not to be asked before (Errors 64 and 65)
 	probe  *probe    // running check, shared by all who want one
 	wakeUp chan struct{}
@@ -163,7 +166,10 @@ func (c *Converter) Heard() time.Time {
 func (c *Converter) Fail(cause error, wait time.Duration) {
 	c.mu.Lock()
 	was := c.down
-	c.down = cause
+	if c.down = cause; was == nil {
+		c.since = time.Now()
+		c.tried, c.missed = c.since, false
+	}
 	if until := time.Now().Add(wait); until.After(c.until) {
 		c.until = until
 	}
@@ -181,15 +187,38 @@ func (c *Converter) Fail(cause error, wait time.Duration) {
 // within 5 s is promised; a probe costs some 600 bytes on one line.
 const retryEvery = time.Second
 
-// retryPoor is the same over a metered line whose probes have cost what they
-// may.
+// retryPoor is the same over a metered line: at most, while no flow wants the
+// converter, and at least, when probes have cost there what they may.
 const retryPoor = time.Minute
 
-func (c *Converter) retryAfter() time.Duration {
-	if _, line, err := c.addr(c.Mode); err == nil && c.Affords != nil && !c.Affords(line, 600) {
-		return retryPoor
+// Miss says that a flow would have gone there, were it not down.
+func (c *Converter) Miss() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.missed = true
+}
+
+// mayRetry tells whether to ask the converter now, which is down.
+func (c *Converter) mayRetry(now time.Time) bool {
+	_, line, err := c.addr(c.Mode)
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	waited, every := now.Sub(c.tried), retryEvery
+	metered := err == nil && line.Metered
+	if metered && !c.missed {
+		every = min(max(retryEvery, now.Sub(c.since)/8), retryPoor)
 	}
-	return retryEvery
+	if waited < every || metered && !c.affords(line) && !(c.missed && waited >= retryPoor) {
+		return false
+	}
+	c.tried, c.missed = now, false
+	return true
+}
+
+// affords tells whether a line may be asked something for no flow's sake, and books
+// it.
+func (c *Converter) affords(line uplink.WAN) bool {
+	return c.Affords == nil || c.Affords(line, askBytes)
 }
 
 // Asked is closed when the first check of the converter is over.
@@ -199,7 +228,8 @@ func (c *Converter) Asked() <-chan struct{} { return c.asked }
 // it takes our key, and sets the clock. Then it keeps the pool, and asks a
 // converter that is down whether it is back, until ctx ends.
 func (c *Converter) Run(ctx context.Context) error {
-	if _, _, err := c.addr(c.Mode); err == nil { // else a line comes first
+	// Else a line comes first, or a flow.
+	if _, line, err := c.addr(c.Mode); err == nil && c.affords(line) {
 		_ = c.verify(ctx, true)
 	}
 	close(c.asked)
@@ -220,9 +250,9 @@ func (c *Converter) Run(ctx context.Context) error {
 			select {
 			case <-ctx.Done():
 				return nil
-			case <-time.After(max(c.retryAfter(), time.Until(c.notBefore()))):
+			case <-time.After(max(retryEvery, time.Until(c.notBefore()))):
 			}
-			if !c.Usable() {
+			if !c.Usable() && c.mayRetry(time.Now()) {
 				_ = c.verify(ctx, true)
 			}
 		}

@@ -162,7 +162,7 @@ func (c *Converter) Joined(line uplink.WAN, joined bool) {
 
 // askPass asks over a line whether MPTCP gets through.
 func (c *Converter) askPass(line uplink.WAN) {
-	if c.Affords != nil && !c.Affords(line, askBytes) {
+	if !c.affords(line) {
 		return
 	}
 	t, err := c.Try(context.Background(), line, false)

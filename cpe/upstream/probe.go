@@ -112,7 +112,13 @@ func (c *Converter) ask(patient bool) (*Attempt, error) {
 	go func() { here <- over(context.Background(), attempt, 0) }()
 	askOthers := sync.OnceFunc(func() {
 		for _, other := range others {
-			go func() { elsewhere <- over(asked, other, wait) }()
+			go func() {
+				if !c.affords(other.Line) {
+					elsewhere <- errDear
+					return
+				}
+				elsewhere <- over(asked, other, wait)
+			}()
 		}
 	})
 	defer time.AfterFunc(wait, askOthers).Stop()
@@ -139,6 +145,9 @@ func (c *Converter) ask(patient bool) (*Attempt, error) {
 		}
 	}
 }
+
+// errDear stands for the answer of a line that may not be asked.
+var errDear = errors.New("asking over this line costs too much")
 
 func (c *Converter) askOver(ctx context.Context, attempt *Attempt) error {
 	conn, err := c.Engine.Dial(ctx, &attempt.dialer, attempt.to, nil)
