@@ -122,11 +122,12 @@ test-emulated: ## unit tests on big-endian MIPS, by user-mode emulation
 
 # One guest after the other: a kernel with MPTCP on another processor.
 # MACHINES=mips, big-endian, builds its kernel and nft first, which Debian has not
-# (15 min, once): lab/arch/build-mips says from what.
+# (15 min, once): lab/arch/build-mips says from what. MODES=1 shows the modes
+# overflow and failover there instead.
 test-arch: setup daemons ## tandem-cpe on emulated MIPS and ARM machines (root, 5 to 10 min a machine)
 	@missing=; for p in qemu-system-mips qemu-system-arm kmod cpio $(if $(filter mips,$(MACHINES)),linux-source-6.12 gcc-mips-linux-gnu libc6-dev-mips-cross flex bison bc); do [ "$$(dpkg-query -W -f '$${db:Status-Status}' $$p 2>/dev/null)" = installed ] || missing="$$missing $$p"; done; \
 	[ -z "$$missing" ] || DEBIAN_FRONTEND=noninteractive apt-get install -y -q --no-install-recommends $$missing
-	$(GO) run ./lab/arch $(if $(ARCH_JSON),-json $(ARCH_JSON)) $(if $(MACHINES),$(MACHINES),mipsle arm arm64)
+	$(GO) run ./lab/arch $(if $(MODES),-modes) $(if $(ARCH_JSON),-json $(ARCH_JSON)) $(if $(MACHINES),$(MACHINES),mipsle arm arm64)
 
 lint: ## gofmt, vet, staticcheck, known vulnerabilities
 	@out=$$(gofmt -l $$(git ls-files -co --exclude-standard '*.go')); if [ -n "$$out" ]; then echo "gofmt would change:"; echo "$$out"; exit 1; fi

@@ -4,8 +4,10 @@
 // SYNs on the wire and takes a line away.
 //
 //	arch [--cache DIR] [--mib N] mipsle|mips|arm|arm64 ...
+//	arch --modes ...
 //
 // Reading order: here (what is tested), network.go, guest.go, traffic.go,
+// modes.go (what flows do on such a kernel in other modes than bond),
 // guest/main.go (process 1 of the guest), fetch (where the kernels come from).
 package main
 
@@ -27,12 +29,25 @@ func main() {
 	cache := flag.String("cache", filepath.Join(home, "tandem-arch"), "where kernels are kept")
 	mib := flag.Int("mib", 100, "MiB to move each way")
 	limit := flag.Duration("time", 20*time.Minute, "most that one guest may take")
+	modes := flag.Bool("modes", false, "show the modes overflow and failover instead")
 	record := flag.String("json", "", "write what was measured to this file")
 	flag.Parse()
 	passed, failed := 0, 0
 	var all []result
 	for _, arch := range flag.Args() {
 		ctx, cancel := context.WithTimeout(context.Background(), *limit)
+		if *modes {
+			s, err := runModes(ctx, arch, *cache)
+			cancel()
+			if err != nil {
+				fmt.Printf("FAIL %s: %v\n", arch, err)
+				failed++
+				continue
+			}
+			fmt.Printf("ok   %+v\n", s)
+			passed++
+			continue
+		}
 		r, err := run(ctx, arch, *cache, int64(*mib)<<20)
 		cancel()
 		if err != nil {

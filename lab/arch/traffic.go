@@ -59,6 +59,14 @@ func serveOne(c net.Conn) {
 		if _, err := io.CopyN(sum, c, size); err == nil {
 			_, _ = c.Write(sum.Sum(nil))
 		}
+	case paced:
+		for r, chunk := noise(size), int64(dslMbit*1e6/8/2/20); ; time.Sleep(50 * time.Millisecond) { // the pace
+			if n, err := io.CopyN(c, r, chunk); n == 0 || err != nil {
+				return
+			}
+		}
+	case echo:
+		_, _ = io.Copy(c, c)
 	case hold:
 		_, _ = c.Write([]byte{hold})
 		_, _ = io.Copy(io.Discard, c)

@@ -27,7 +27,10 @@ var devices = map[byte]struct{ name, address, gateway string }{
 	3: {"lte", "198.51.100.130/25", "198.51.100.129"},
 }
 
-var daemon *exec.Cmd
+var (
+	daemon *exec.Cmd
+	plain  string // configuration as it came
+)
 
 func main() {
 	if err := start(); err != nil {
@@ -64,6 +67,10 @@ func start() error {
 	if err := network(); err != nil {
 		return err
 	}
+	return run()
+}
+
+func run() error {
 	daemon = exec.Command("/usr/sbin/tandem-cpe", "run", "--config", "/etc/config")
 	daemon.Stdout, daemon.Stderr = os.Stdout, os.Stdout
 	return daemon.Start()
@@ -132,7 +139,24 @@ func network() error {
 	return os.WriteFile("/proc/sys/net/ipv4/ip_forward", []byte("1"), 0)
 }
 
-// obey does what a line says: status, memory, state, goroutines, off.
+// setMode writes a mode into the configuration, which has no other options of that
+// kind.
+func setMode(mode string) error {
+	const file = "/etc/config/tandem"
+	text, err := os.ReadFile(file)
+	if err != nil {
+		return err
+	}
+	if plain == "" {
+		plain = string(text)
+	}
+	s := strings.Replace(plain, "\toption enabled '1'\n", "\toption enabled '1'\n\toption mode '"+mode+"'\n", 1)
+	s = strings.Replace(s, "\toption device 'dsl'\n", "\toption device 'dsl'\n\toption role 'primary'\n\toption rate_down '4000'\n\toption rate_up '20000'\n", 1)
+	s = strings.Replace(s, "\toption device 'lte'\n", "\toption device 'lte'\n\toption role 'secondary'\n\toption metered '1'\n", 1)
+	return os.WriteFile(file, []byte(s), 0o644)
+}
+
+// obey does what a line says: status, memory, state, mode, goroutines, off.
 func obey(words []string) string {
 	if len(words) == 0 {
 		return "what?\n"
@@ -161,6 +185,16 @@ func obey(words []string) string {
 		_ = daemon.Process.Signal(unix.SIGQUIT)
 		_ = daemon.Wait()
 		return "written\n"
+	case "mode": // the daemon is started anew in that mode, with the second line metered
+		_ = daemon.Process.Signal(unix.SIGTERM)
+		_ = daemon.Wait()
+		if err := setMode(words[1]); err != nil {
+			return err.Error() + "\n"
+		}
+		if err := run(); err != nil {
+			return err.Error() + "\n"
+		}
+		return "started\n"
 	case "off":
 		_ = daemon.Process.Signal(unix.SIGTERM)
 		_ = daemon.Wait()
