@@ -94,15 +94,11 @@ func fullInfo(fd uintptr) ([]Subflow, error) {
 		if int(full.numSubflows) > room && room < maxSubflows {
 			continue
 		}
-		subflows := make([]Subflow, min(int(full.numSubflows), room))
-		offset := addrsOffset(full.sizeSfInfoKernel)
-		for i := range subflows {
-			subflows[i] = subflowOf(&tcp[i])
-			subflows[i].ID = binary.NativeEndian.Uint32(addrs[i][:])
-			subflows[i].Local = addrPort(addrs[i][offset:])
-			subflows[i].Remote = addrPort(addrs[i][offset+len(rawSockaddr{}):])
-		}
-		return subflows, nil
+		return layout{
+			tcp: bytesOf(tcp), tcpSize: apart(full.sizeTCPInfoKernel, unsafe.Sizeof(tcp[0])),
+			addrs: bytesOf(addrs), addrsSize: apart(full.sizeSfInfoKernel, unsafe.Sizeof(addrs[0])),
+			id: true, at: addrsOffset(full.sizeSfInfoKernel),
+		}.subflows(min(int(full.numSubflows), room)), nil
 	}
 }
 
@@ -113,6 +109,39 @@ func addrsOffset(sizeKernel uint32) int {
 		return 4
 	}
 	return 8
+}
+
+// apart is how far apart the kernel puts the elements of an array: as they are
+// here, or as they are there where that is less.
+func apart(kernel uint32, here uintptr) int { return min(int(kernel), int(here)) }
+
+func bytesOf[T any](s []T) []byte {
+	return unsafe.Slice((*byte)(unsafe.Pointer(&s[0])), len(s)*int(unsafe.Sizeof(s[0])))
+}
+
+// layout is what the kernel has filled in.
+type layout struct {
+	tcp, addrs         []byte
+	tcpSize, addrsSize int  // of an element
+	id                 bool // an element of addrs begins with the subflow's ID
+	at                 int  // where its addresses begin
+}
+
+func (l layout) subflows(n int) []Subflow {
+	subflows := make([]Subflow, n)
+	for i := range subflows {
+		s := &subflows[i]
+		var tcp [1]unix.TCPInfo
+		copy(bytesOf(tcp[:]), l.tcp[i*l.tcpSize:(i+1)*l.tcpSize])
+		*s = subflowOf(&tcp[0])
+		addrs := l.addrs[i*l.addrsSize : (i+1)*l.addrsSize]
+		if l.id {
+			s.ID = binary.NativeEndian.Uint32(addrs)
+		}
+		s.Local = addrPort(addrs[l.at:])
+		s.Remote = addrPort(addrs[l.at+len(rawSockaddr{}):])
+	}
+	return subflows
 }
 
 // separateInfo is for kernels before 6.5. Between its two system calls a
@@ -140,13 +169,10 @@ func separateInfo(fd uintptr) ([]Subflow, error) {
 		if addrs.numSubflows != tcp.numSubflows {
 			continue
 		}
-		subflows := make([]Subflow, min(tcp.numSubflows, maxSubflows))
-		for i := range subflows {
-			subflows[i] = subflowOf(&tcp.data[i])
-			subflows[i].Local = addrPort(addrs.data[i].local[:])
-			subflows[i].Remote = addrPort(addrs.data[i].remote[:])
-		}
-		return subflows, nil
+		return layout{
+			tcp: bytesOf(tcp.data[:]), tcpSize: apart(tcp.sizeKernel, unsafe.Sizeof(tcp.data[0])),
+			addrs: bytesOf(addrs.data[:]), addrsSize: apart(addrs.sizeKernel, unsafe.Sizeof(addrs.data[0])),
+		}.subflows(min(int(tcp.numSubflows), maxSubflows)), nil
 	}
 	return nil, fmt.Errorf("subflows change too fast: %w", unix.EAGAIN)
 }

@@ -58,7 +58,7 @@ const infoSize516 = int(unsafe.Offsetof(rawInfo{}.retransmits))
 type rawSubflowData struct {
 	size        uint32
 	numSubflows uint32
-	_           uint32 // sizeKernel
+	sizeKernel  uint32
 	sizeUser    uint32
 }
 
@@ -77,15 +77,15 @@ type rawSubflowInfo [8 + 256]byte
 // rawFullInfo is struct mptcp_full_info. The two pointers are 64 bits wide on
 // every architecture.
 type rawFullInfo struct {
-	_                uint32 // sizeTCPInfoKernel
-	sizeTCPInfoUser  uint32
-	sizeSfInfoKernel uint32
-	sizeSfInfoUser   uint32
-	numSubflows      uint32
-	sizeArraysUser   uint32
-	subflowInfo      uint64
-	tcpInfo          uint64
-	_                rawInfo // the same as MPTCP_INFO
+	sizeTCPInfoKernel uint32
+	sizeTCPInfoUser   uint32
+	sizeSfInfoKernel  uint32
+	sizeSfInfoUser    uint32
+	numSubflows       uint32
+	sizeArraysUser    uint32
+	subflowInfo       uint64
+	tcpInfo           uint64
+	_                 rawInfo // the same as MPTCP_INFO
 }
 
 // The sizes of Linux 6.18, checked when compiling.
