@@ -25,7 +25,7 @@ func (m *machine) apply(w *wish) (configChanged bool) {
 		try("host name", m.setHostname(w.hostname))
 	}
 	if len(w.sshKeys) > 0 {
-		try("SSH keys", write(m.at("/state/ssh/authorized_keys"), strings.Join(w.sshKeys, "\n")+"\n", 0o600))
+		try("SSH keys", m.authorize(w))
 	}
 	if len(w.ntp) > 0 {
 		try("NTP", write(m.at("/run/systemd/timesyncd.conf.d/tandem.conf"), "[Time]\nNTP="+strings.Join(w.ntp, " ")+"\n", 0o644))

@@ -122,7 +122,10 @@ func (m *machine) advertise(public []string) error {
 	if err := m.validate(next); err != nil {
 		return err
 	}
-	return write(m.at(configPath), changed, 0o644)
+	if err := write(m.at(configPath), changed, 0o644); err != nil {
+		return err
+	}
+	return m.lastGood() // remembers it
 }
 
 // write replaces a file, whole or not at all, and makes its folder.

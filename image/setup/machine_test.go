@@ -64,6 +64,12 @@ func (m *testMachine) command(name string, args ...string) (string, error) {
 		return "no public address", errors.New("exit status 1")
 	case line == "tandem-concentrator client show first --line":
 		return "tandem://secret\n", nil
+	case strings.HasPrefix(line, "ssh-keygen -l"):
+		text, err := os.ReadFile(args[2])
+		if err == nil && strings.Contains(string(text), "bad") {
+			err = errors.New("exit status 255")
+		}
+		return "", err
 	case name == "ssh-keygen":
 		path := args[len(args)-1]
 		return "", errors.Join(os.WriteFile(path, []byte("key"), 0o600), os.WriteFile(path+".pub", []byte("pub"), 0o644))
@@ -205,6 +211,20 @@ func TestApply(t *testing.T) {
 	}
 	if err := m.window("off"); err != nil || !strings.Contains(m.get("/run/systemd/system/tandem-update.timer.d/window.conf"), "Condition") {
 		t.Errorf("off: %v", err)
+	}
+}
+
+func TestAuthorize(t *testing.T) {
+	const path = "/state/ssh/authorized_keys"
+	m := newMachine(t)
+	w := &wish{source: "test", sshKeys: []string{"bad", "good", "-----BEGIN OPENSSH PRIVATE KEY-----\nsecret"}}
+	m.apply(w)
+	if len(w.complaints) != 2 || strings.Contains(strings.Join(w.complaints, ""), "secret") || m.get(path) != "good\n" {
+		t.Errorf("keys %q, complaints %q", m.get(path), w.complaints)
+	}
+	// None is a key: who could log in still can.
+	if m.apply(&wish{source: "test", sshKeys: []string{"bad"}}); m.get(path) != "good\n" {
+		t.Errorf("keys %q", m.get(path))
 	}
 }
 

@@ -14,7 +14,7 @@
 //
 // Reading order: wish.go (what can be asked for), credentials.go, seed.go,
 // cloud.go (where from), userdata.go, cloudconfig.go, network.go (formats),
-// apply.go, config.go (what is done), local.go, welcome.go.
+// apply.go, sshkeys.go, config.go (what is done), local.go, welcome.go.
 package main
 
 import (

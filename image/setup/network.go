@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"net/netip"
 	"strings"
 
 	"go.yaml.in/yaml/v3"
@@ -48,6 +49,29 @@ type nic struct {
 type route struct {
 	To  string `yaml:"to"`
 	Via string `yaml:"via"`
+}
+
+// check finds what systemd-networkd would pass over: half a network is worse
+// than the default, which is to ask DHCP.
+func (n nic) check() error {
+	for _, a := range n.addresses {
+		if _, err := netip.ParsePrefix(a); err != nil {
+			return fmt.Errorf("%s: %q is no address with its length, as in 192.0.2.5/24", n.name, a)
+		}
+	}
+	others := n.dns
+	for _, r := range n.routes {
+		others = append(others[:len(others):len(others)], r.Via)
+		if _, err := netip.ParsePrefix(r.To); err != nil && r.To != "" && r.To != "default" {
+			return fmt.Errorf("%s: %q is no network, as in 192.0.2.0/24", n.name, r.To)
+		}
+	}
+	for _, a := range others {
+		if _, err := netip.ParseAddr(a); err != nil {
+			return fmt.Errorf("%s: %q is no address, as in 192.0.2.1", n.name, a)
+		}
+	}
+	return nil
 }
 
 func (n nic) unit() file {
@@ -131,10 +155,15 @@ func network1(w *wish, text []byte) error {
 		}
 		nics = append(nics, n)
 	}
+	var units []file
 	for _, n := range nics {
 		n.dns = append(n.dns, dns...)
-		w.network = append(w.network, n.unit())
+		if err := n.check(); err != nil {
+			return err
+		}
+		units = append(units, n.unit())
 	}
+	w.network = append(w.network, units...)
 	return nil
 }
 
@@ -165,6 +194,7 @@ func network2(w *wish, text []byte) error {
 			w.complain("network-config: " + other + " are not done by this image")
 		}
 	}
+	var units []file
 	for name, e := range c.Ethernets {
 		n := nic{name: name, mac: strings.ToLower(e.Match.MAC), dhcp4: e.DHCP4, dhcp6: e.DHCP6,
 			addresses: e.Addresses, dns: e.DNS.Addresses, routes: e.Routes}
@@ -176,9 +206,13 @@ func network2(w *wish, text []byte) error {
 				n.routes = append(n.routes, route{Via: gateway})
 			}
 		}
+		if err := n.check(); err != nil {
+			return err
+		}
 		u := n.unit()
 		u.name = "50-" + name + ".network"
-		w.network = append(w.network, u)
+		units = append(units, u)
 	}
+	w.network = append(w.network, units...)
 	return nil
 }

@@ -142,10 +142,13 @@ GatewayOnLink=yes
 	}
 	for name, in := range map[string]string{
 		"version": "version: 9\n", "netmask": "version: 1\nconfig: [{type: physical, name: a, subnets: [{type: static, address: 192.0.2.1, netmask: x}]}]",
-		"bond": "version: 2\nbonds: {b: {}}\n", "vlan": "version: 1\nconfig: [{type: vlan}]\n", "yaml": "[", "address": "version: 1\nconfig: [{type: physical, name: a, subnets: [{type: static, address: no}]}]",
+		"length":  "version: 2\nethernets: {a: {addresses: [192.0.2.5]}}\n",
+		"gateway": "version: 2\nethernets: {a: {addresses: [192.0.2.5/24], gateway4: 192.0.2.1/24}}\n",
+		"dns":     "version: 1\nconfig: [{type: physical, name: a, subnets: [{type: dhcp}]}, {type: nameserver, address: [dns.example]}]\n",
+		"bond":    "version: 2\nbonds: {b: {}}\n", "vlan": "version: 1\nconfig: [{type: vlan}]\n", "yaml": "[", "address": "version: 1\nconfig: [{type: physical, name: a, subnets: [{type: static, address: no}]}]",
 	} {
 		w := wish{source: "test"}
-		if networkConfig(&w, []byte(in)); len(w.complaints) != 1 || !strings.HasPrefix(w.complaints[0], "test: network-config: ") {
+		if networkConfig(&w, []byte(in)); len(w.network) > 0 || len(w.complaints) != 1 || !strings.HasPrefix(w.complaints[0], "test: network-config: ") {
 			t.Errorf("%s: complaints %q", name, w.complaints)
 		}
 	}
