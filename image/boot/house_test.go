@@ -6,6 +6,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"syscall"
 	"testing"
@@ -161,6 +162,18 @@ type cpeStatus struct {
 		Direct  int64 `json:"direct"`
 		Refused int64 `json:"refused"`
 	} `json:"flows"`
+}
+
+// silences is how many flows the CPE refused since the machine, emulated on a
+// busy host, had been sent a request and then, for three quarters of a second,
+// did not answer it or any SYN: it may have carried the request out.
+func (h *house) silences(t *testing.T) int {
+	t.Helper()
+	text, err := os.ReadFile(filepath.Join(h.dir, "cpe.log"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return len(regexp.MustCompile(`msg="flow refused".*(does not answer: i/o timeout|context deadline exceeded)`).FindAll(text, -1))
 }
 
 func (h *house) status() (s cpeStatus, err error) {

@@ -20,7 +20,7 @@ var (
 	arch     = flag.String("arch", "amd64", "processor of the image: amd64 or arm64")
 	// Hardware virtualisation may be there and not work: it has to be asked for.
 	accel = flag.String("accel", "tcg,thread=multi,tb-size=512", "accelerator of QEMU")
-	limit = flag.Duration("limit", 0, "how long a boot may take; 0: 15 minutes under tcg, 2 otherwise")
+	limit = flag.Duration("limit", 0, "how long a boot may take, beside the time that QEMU waits for a processor; 0: 10 minutes under tcg, 2 otherwise")
 	deb   = flag.String("deb", "", "package that TestOperation upgrades to")
 	cuts  = flag.Int("cuts", 20, "power cuts of TestPowerCut")
 	seed  = flag.Int64("seed", 0, "of their moments; 0: a new one, which is printed")

@@ -9,6 +9,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"strconv"
 	"strings"
 	"sync"
 	"syscall"
@@ -79,7 +80,7 @@ func (v *vm) start(t *testing.T, told ...given) {
 	bound := *limit
 	if bound == 0 {
 		if bound = 2 * time.Minute; strings.HasPrefix(*accel, "tcg") {
-			bound = 15 * time.Minute
+			bound = 10 * time.Minute
 		}
 	}
 	program, args := v.machine()
@@ -145,6 +146,46 @@ func (v *vm) kill() {
 	<-v.ended
 }
 
+// worked is how much processor time QEMU has used since it was started.
+func (v *vm) worked(t *testing.T) time.Duration {
+	t.Helper()
+	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", v.cmd.Process.Pid))
+	if err != nil {
+		t.Fatal(err)
+	}
+	// Behind the name, which may hold blanks, in hundredths of a second.
+	fields := strings.Fields(string(text[bytes.LastIndexByte(text, ')')+1:]))
+	var sum time.Duration
+	for _, f := range fields[11:13] { // user, system
+		n, err := strconv.Atoi(f)
+		if err != nil {
+			t.Fatal(err)
+		}
+		sum += time.Duration(n) * 10 * time.Millisecond
+	}
+	return sum
+}
+
+// starved is how long QEMU would have run since it was started, had others not
+// been running: no fault of the machine.
+func (v *vm) starved() (longest time.Duration) {
+	threads, _ := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/schedstat", v.cmd.Process.Pid))
+	for _, path := range threads {
+		var ran, waited, slices int64
+		if text, err := os.ReadFile(path); err == nil {
+			_, _ = fmt.Sscan(string(text), &ran, &waited, &slices)
+		}
+		longest = max(longest, time.Duration(waited))
+	}
+	return longest
+}
+
+// patience returns what says that the machine's time is up from now on.
+func (v *vm) patience() (late func() bool) {
+	begin, starved := time.Now(), v.starved()
+	return func() bool { return time.Since(begin)-(v.starved()-starved) > v.console.limit }
+}
+
 // pause stops the machine for a while, as a host does that saves or moves it:
 // its clock stands still too.
 func (v *vm) pause(t *testing.T, d time.Duration) {
@@ -200,7 +241,7 @@ func (c *console) String() string {
 func (v *vm) wait(t *testing.T, pattern string) []string {
 	t.Helper()
 	p := regexp.MustCompile(pattern)
-	deadline := time.Now().Add(v.console.limit)
+	late := v.patience()
 	for {
 		if m := p.FindStringSubmatch(v.console.String()); m != nil {
 			return m
@@ -213,8 +254,8 @@ func (v *vm) wait(t *testing.T, pattern string) []string {
 			t.Fatalf("the machine went off before it printed %q:\n%s", pattern, v.console)
 		case <-time.After(200 * time.Millisecond):
 		}
-		if time.Now().After(deadline) {
-			t.Fatalf("%q was not printed within %s:\n%s", pattern, v.console.limit, v.console)
+		if late() {
+			t.Fatalf("%q was not printed within %s and the time the machine waited for a processor:\n%s", pattern, v.console.limit, v.console)
 		}
 	}
 }
