@@ -5,7 +5,9 @@ import "sync"
 // Buffers are borrowed for a turn, and kept by a direction only while it has
 // bytes that it cannot get rid of. They grow with its rate: a slow direction
 // that is stalled holds little memory, a fast one needs few system calls.
-var bufferSizes = [...]int{16 << 10, 64 << 10, 256 << 10}
+var bufferSizes = [...]int{16 << 10, 64 << 10, largest}
+
+const largest = 256 << 10
 
 type buffer struct {
 	bytes []byte

@@ -24,7 +24,7 @@
 //	                                   ├─ a stream ─────▸ asleep, for at most a millisecond
 //	                                   ├─ paced ────────▸ asleep, as the pacer says
 //	                                   ├─ no room ──────▸ stalled, until there is
-//	                                   ├─ enough now ───▸ queued for the next turn
+//	                                   ├─ enough now ───▸ queued for the next turn, by a pipe (pipe.go)
 //	                                   └─ end of file ──▸ holding, until little is under way ─▸ ended
 //
 // An idle flow is two descriptors and some hundred bytes: no goroutine, no
@@ -38,5 +38,5 @@
 // Before a flow there are sockets (socket.go), for which goroutines wait (wait.go,
 // lobby.go) while they shake hands (dial.go) and agree on what is to be relayed.
 //
-// Read flow.go first, then pump.go (one direction), nap.go, hold.go, loop.go.
+// Read flow.go first, then pump.go (one direction), nap.go, pipe.go, hold.go, loop.go.
 package relay

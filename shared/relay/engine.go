@@ -11,6 +11,7 @@ import (
 // Engine runs flows. The zero value is not usable; see [NewEngine].
 type Engine struct {
 	buffers buffers
+	pipes   atomic.Int32 // open
 	active  atomic.Int64
 	next    atomic.Uint32 // loop for the next flow
 	wakeful bool          // no naps, for comparison in benchmarks

@@ -17,7 +17,8 @@ type pump struct {
 	state    state
 	class    uint8   // of the next buffer
 	buf      *buffer // nil unless in a turn or stalled
-	from, to int     // what of it is still to be written
+	pipe     *pipe   // instead of buf while there is always more
+	from, to int     // what of either is still to be written
 	resume   int64   // not to read before, by the pacer
 
 	stream stream
@@ -59,13 +60,15 @@ func (p *pump) turn(l *loop) {
 			return
 		}
 		if moved >= fair {
-			p.release()
+			if p.pipe == nil {
+				p.release()
+				p.pipe = l.engine.pipe(p.src)
+			}
 			p.state = queued
 			l.queue = append(l.queue, p)
 			return
 		}
-		room := p.room(l)
-		n, err := p.src.read(room)
+		n, room, err := p.fill(l)
 		switch {
 		case err == unix.EAGAIN:
 			p.rest(l, moved)
@@ -79,7 +82,6 @@ func (p *pump) turn(l *loop) {
 		}
 		moved += n
 		p.from, p.to = 0, n
-		p.resize(n)
 		if p.pacer != nil {
 			if pause := p.pacer.Reserve(n); pause > 0 {
 				p.resume = now() + int64(pause)
@@ -87,14 +89,28 @@ func (p *pump) turn(l *loop) {
 		}
 		// Of a direction that looks by the clock, fewer bytes than asked for are
 		// all there were. Others must be told EAGAIN, lest an edge be missed.
-		drained = timed && n < len(room)
+		drained = timed && p.pipe == nil && n < room
 	}
+}
+
+// fill reads up to room bytes.
+func (p *pump) fill(l *loop) (n, room int, err error) {
+	if p.pipe != nil {
+		room = p.quantum(largest)
+		n, err = splice(p.src.fd, p.pipe.in, room)
+		return n, room, err
+	}
+	b := p.room(l)
+	if n, err = p.src.read(b); n > 0 {
+		p.resize(n)
+	}
+	return n, len(b), err
 }
 
 // flush writes what was read. It returns false when it cannot write it all.
 func (p *pump) flush() bool {
 	for p.from < p.to {
-		n, err := p.dst.write(p.buf.bytes[p.from:p.to])
+		n, err := p.pour()
 		if err == unix.EAGAIN {
 			p.state, p.dst.full = stalled, true
 			p.flow.loop.listen(p.dst)
@@ -110,6 +126,13 @@ func (p *pump) flush() bool {
 	return true
 }
 
+func (p *pump) pour() (int, error) {
+	if p.pipe != nil {
+		return splice(p.pipe.out, p.dst.fd, p.to-p.from)
+	}
+	return p.dst.write(p.buf.bytes[p.from:p.to])
+}
+
 // room is where to read to.
 func (p *pump) room(l *loop) []byte {
 	if p.buf != nil && p.buf.class != p.class {
@@ -118,11 +141,14 @@ func (p *pump) room(l *loop) []byte {
 	if p.buf == nil {
 		p.buf = l.engine.buffers.get(p.class)
 	}
-	room := p.buf.bytes
+	return p.buf.bytes[:p.quantum(len(p.buf.bytes))]
+}
+
+func (p *pump) quantum(n int) int {
 	if p.pacer != nil {
-		room = room[:p.pacer.Quantum(len(room))]
+		n = p.pacer.Quantum(n)
 	}
-	return room
+	return n
 }
 
 // resize chooses the next buffer by what was read into this one.
@@ -197,6 +223,10 @@ func (p *pump) release() {
 	if p.buf != nil {
 		p.flow.loop.engine.buffers.put(p.buf)
 		p.buf = nil
+	}
+	if p.pipe != nil {
+		p.flow.loop.engine.closePipe(p.pipe)
+		p.pipe = nil
 	}
 }
 
