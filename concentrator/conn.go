@@ -107,9 +107,9 @@ func (s *server) handle(ctx context.Context, cpe *relay.Socket, entered *pending
 	said := len(early)
 	x := s.exchanges.begin(proof, said)
 	defer s.exchanges.end(x)
-	inSYN := false
+	inSYN, met := false, true
 	if !parked {
-		inSYN, _ = mptcp.SynDataAcked(cpe)
+		inSYN, met, _ = mptcp.Handshake(cpe)
 	}
 	if !inSYN {
 		// The CPE sends a request again when its connection ends without an
@@ -123,7 +123,7 @@ func (s *server) handle(ctx context.Context, cpe *relay.Socket, entered *pending
 		client.limits.Release(false)
 		account.Fail()
 		s.counters.failed.Add(1)
-		s.unreachable(ctx, x, cpe, inSYN, client, proof, dst, err)
+		s.unreachable(ctx, x, cpe, inSYN && !met, client, proof, dst, err)
 		return
 	}
 	client.limits.Connected()
@@ -132,7 +132,7 @@ func (s *server) handle(ctx context.Context, cpe *relay.Socket, entered *pending
 	s.counters.relayed.Add(1)
 	account.Open()
 	ended := func() { binding.End(); client.limits.Release(true) }
-	cpe, moved, err := s.hand(ctx, x, cpe, inSYN, server, sign(proof, convert.AppendSuccess(nil)), later)
+	cpe, moved, err := s.hand(ctx, x, cpe, inSYN && !met, server, sign(proof, convert.AppendSuccess(nil)), later)
 	if err != nil {
 		account.Close(0, int64(moved))
 		_ = server.Reset()
@@ -183,10 +183,8 @@ func (s *server) supported(set *settings, client *member) []byte {
 // from one that clients share, and sends it early. More or all of what the LAN
 // host says may follow soon.
 func (s *server) connect(ctx context.Context, set *settings, client *member, from netip.Addr, dst netip.AddrPort, soon bool, early []byte) (*relay.Socket, *bindlog.Binding, error) {
-	ctx, cancel := context.WithTimeout(ctx, set.config.Limits.ConnectTimeout)
-	defer cancel()
 	d, book := set.dialer, set.own
-	d.Soon = soon
+	d.Soon, d.Patience = soon, set.config.Limits.ConnectTimeout
 	if d.Source, d.Transparent = from, from.IsValid(); !d.Transparent {
 		d.Source, book = set.sources.For(client.name, dst.Addr().Unmap().Is6()), set.book
 	}
@@ -256,7 +254,7 @@ func (s *server) refuse(ctx context.Context, cpe *relay.Socket, source netip.Add
 }
 
 // unreachable tells the client why the server was not reached.
-func (s *server) unreachable(ctx context.Context, x *exchange, cpe *relay.Socket, inSYN bool, client *member, proof credential.Result, dst netip.AddrPort, err error) {
+func (s *server) unreachable(ctx context.Context, x *exchange, cpe *relay.Socket, halfOpen bool, client *member, proof credential.Result, dst netip.AddrPort, err error) {
 	s.log.Debug("server not reached", "client", client.name, "dst", dst, "err", err)
 	var why *connect.Error
 	switch {
@@ -269,7 +267,7 @@ func (s *server) unreachable(ctx context.Context, x *exchange, cpe *relay.Socket
 	default: // the server hung up at once
 		why = &connect.Error{Code: convert.ConnectionReset, Err: err}
 	}
-	cpe, _ = s.deliver(ctx, x, cpe, inSYN, sign(proof, why.Append(nil)))
+	cpe, _ = s.deliver(ctx, x, cpe, halfOpen, sign(proof, why.Append(nil)))
 	hangUp(cpe)
 }
 

@@ -28,13 +28,15 @@ const (
 	// so how much is sent before the answer has arrived: more than what the
 	// kernel sends in the first round trip (ten segments).
 	keptMost = 64 << 10
+	// pieceSize is how much of that is read at a time.
+	pieceSize = 16 << 10
 )
 
 // hand gives the CPE the answer, on whatever connection it arrives, and tells
 // the server what the LAN host said that it does not know yet. It returns that
 // connection and how many bytes of the server it has moved.
-func (s *server) hand(ctx context.Context, x *exchange, cpe *relay.Socket, inSYN bool, server *relay.Socket, answer, later []byte) (*relay.Socket, int, error) {
-	cpe, err := s.deliver(ctx, x, cpe, inSYN, answer)
+func (s *server) hand(ctx context.Context, x *exchange, cpe *relay.Socket, halfOpen bool, server *relay.Socket, answer, later []byte) (*relay.Socket, int, error) {
+	cpe, err := s.deliver(ctx, x, cpe, halfOpen, answer)
 	if err == nil && len(later) > 0 {
 		_, err = server.Write(later)
 	}
@@ -54,11 +56,12 @@ func (s *server) hand(ctx context.Context, x *exchange, cpe *relay.Socket, inSYN
 }
 
 // deliver writes the answer, to the connection on which the request came last,
-// and returns that connection.
-func (s *server) deliver(ctx context.Context, x *exchange, cpe *relay.Socket, inSYN bool, message []byte) (*relay.Socket, error) {
+// and returns that connection. halfOpen: its handshake was not complete when it was
+// last looked at.
+func (s *server) deliver(ctx context.Context, x *exchange, cpe *relay.Socket, halfOpen bool, message []byte) (*relay.Socket, error) {
 	for {
 		err := error(nil)
-		if inSYN {
+		if halfOpen {
 			err = s.handshake(ctx, x, cpe)
 		}
 		if err == nil {
@@ -74,7 +77,7 @@ func (s *server) deliver(ctx context.Context, x *exchange, cpe *relay.Socket, in
 		}
 		s.counters.moved.Add(1)
 		_ = cpe.Reset()
-		cpe, inSYN = next, false // copies come with their handshake complete
+		cpe, halfOpen = next, false // copies come with their handshake complete
 	}
 }
 
@@ -89,7 +92,9 @@ func (s *server) confirm(ctx context.Context, x *exchange, cpe *relay.Socket, in
 	if info.SendUnacked == info.WriteSeq && !x.pending() {
 		return cpe, 0, nil
 	}
-	d := &delivery{x: x, server: server, kept: append([]byte(nil), answer...), answer: len(answer)}
+	buf := s.pieces.Get().(*[pieceSize]byte)
+	defer s.pieces.Put(buf)
+	d := &delivery{x: x, server: server, buf: buf[:], kept: append(make([]byte, 0, 256), answer...), answer: len(answer)}
 	d.to(cpe, info)
 	x.whenAgain(d.interrupt)
 	err := d.run(ctx)
@@ -121,6 +126,7 @@ func (s *server) confirm(ctx context.Context, x *exchange, cpe *relay.Socket, in
 type delivery struct {
 	x           *exchange
 	cpe, server *relay.Socket
+	buf         []byte // to read into
 	kept        []byte // what was said: the answer, and the server's bytes
 	answer      int    // length of the answer
 	begin       uint64 // the MPTCP sequence number of kept[0]
@@ -160,36 +166,39 @@ func (d *delivery) leave() { d.cpe.Notify(nil) }
 // deliverTick at most.
 func (d *delivery) interrupt() { _ = d.server.SetReadDeadline(time.Unix(1, 0)) }
 
-// run moves the server's bytes until the answer has arrived: nil then, and
-// whenever the rest is the relay's to deal with. An error is the loss of the
-// CPE's connection.
+// run moves the server's bytes until the answer, which had not arrived before, has:
+// nil then, and whenever the rest is the relay's to deal with. An error is the loss
+// of the CPE's connection.
 func (d *delivery) run(ctx context.Context) error {
-	buf := make([]byte, 16<<10)
-	for limit := time.Now().Add(deliverLimit); time.Now().Before(limit) && ctx.Err() == nil; {
-		arrived, err := d.arrived()
-		if arrived || err != nil || d.x.pending() {
-			return err
-		}
+	for limit := time.Now().Add(deliverLimit); time.Now().Before(limit) && ctx.Err() == nil && !d.x.pending(); {
 		if d.ended || d.broken != nil || len(d.kept) >= keptMost {
 			time.Sleep(deliverTick)
-			continue
+		} else if err := d.move(); err != nil {
+			return err
 		}
-		n, err := d.read(buf[:min(len(buf), keptMost-len(d.kept))])
-		switch {
-		case n > 0:
-			d.kept = append(d.kept, buf[:n]...)
-			_ = d.cpe.SetWriteDeadline(time.Now().Add(5 * time.Second))
-			_, err = d.cpe.Write(buf[:n])
-			_ = d.cpe.SetWriteDeadline(time.Time{})
-			if err != nil {
-				return err
-			}
-		case errors.Is(err, io.EOF):
-			d.ended = true
-			_ = d.cpe.CloseWrite() // the relay will say it again
-		case err != nil && !errors.Is(err, os.ErrDeadlineExceeded):
-			d.broken = err
+		if arrived, err := d.arrived(); arrived || err != nil {
+			return err
 		}
+	}
+	return nil
+}
+
+// move waits a moment for what the server says, and passes it on.
+func (d *delivery) move() error {
+	_ = d.server.SetReadDeadline(time.Now().Add(deliverTick))
+	n, err := d.server.Read(d.buf[:min(len(d.buf), keptMost-len(d.kept))])
+	switch {
+	case err == nil:
+		d.kept = append(d.kept, d.buf[:n]...)
+		_ = d.cpe.SetWriteDeadline(time.Now().Add(5 * time.Second))
+		_, err = d.cpe.Write(d.buf[:n])
+		_ = d.cpe.SetWriteDeadline(time.Time{})
+		return err
+	case errors.Is(err, io.EOF):
+		d.ended = true
+		_ = d.cpe.CloseWrite() // the relay will say it again
+	case !errors.Is(err, os.ErrDeadlineExceeded):
+		d.broken = err
 	}
 	return nil
 }
@@ -221,34 +230,4 @@ func (d *delivery) arrived() (bool, error) {
 		}
 	})
 	return false, errors.Join(end, err)
-}
-
-// read waits for the server's next bytes and reads them. What ends the server's
-// connection it leaves.
-func (d *delivery) read(buf []byte) (n int, err error) {
-	raw, err := d.server.SyscallConn()
-	if err != nil {
-		return 0, err
-	}
-	_ = d.server.SetReadDeadline(time.Now().Add(deliverTick))
-	var end error
-	err = raw.Read(func(fd uintptr) bool {
-		var got int
-		got, _, end = unix.Recvfrom(int(fd), buf, unix.MSG_PEEK|unix.MSG_DONTWAIT)
-		if end == unix.EAGAIN || end == unix.EINTR {
-			return false
-		}
-		if end == nil && got > 0 {
-			n, end = unix.Read(int(fd), buf[:got])
-			return true
-		}
-		if end == nil {
-			end = io.EOF
-		}
-		return true
-	})
-	if err != nil {
-		return 0, err
-	}
-	return max(n, 0), end
 }

@@ -43,7 +43,7 @@ type exchange struct {
 	copy  int // the highest number that has come
 	ended bool
 	next  *again        // the request has come again
-	again chan struct{} // receives when next was set
+	again chan struct{} // receives when next was set; nil until somebody waits
 	wake  func()        // ends what the request's handler waits for; may be nil
 }
 
@@ -59,7 +59,7 @@ func (e *exchanges) begin(proof credential.Result, early int) *exchange {
 	if proof.Key == nil {
 		return nil
 	}
-	x := &exchange{id: exchangeID{proof.Key.ID(), proof.Nonce}, told: early, copy: proof.Copy, again: make(chan struct{}, 1)}
+	x := &exchange{id: exchangeID{proof.Key.ID(), proof.Nonce}, told: early, copy: proof.Copy}
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	if e.open == nil {
@@ -112,7 +112,7 @@ func (e *exchanges) offer(proof credential.Result, conn *relay.Socket, early []b
 	x.next = &again{conn, slices.Clone(early)}
 	select {
 	case x.again <- struct{}{}:
-	default:
+	default: // nil too
 	}
 	if x.wake != nil {
 		x.wake()
@@ -152,6 +152,11 @@ func (x *exchange) await(ctx context.Context, patience time.Duration) *relay.Soc
 	if patience == 0 {
 		return x.take()
 	}
+	x.mu.Lock()
+	if x.again == nil {
+		x.again = make(chan struct{}, 1)
+	}
+	x.mu.Unlock()
 	timer := time.NewTimer(patience)
 	defer timer.Stop()
 	for {

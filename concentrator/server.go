@@ -39,6 +39,7 @@ type server struct {
 	engine    *relay.Engine
 	ledger    account.Ledger
 	requests  receive.Pool
+	pieces    sync.Pool // of *[pieceSize]byte, of servers
 
 	verifier  *credential.Verifier
 	keys      keys
@@ -78,6 +79,7 @@ func newServer(log *slog.Logger, cfg *config.Config, store clients.Store) (*serv
 		front:     front.New(cfg.Limits.FailuresPerMinute),
 		lapses:    newLapses(),
 		parking:   parking,
+		pieces:    sync.Pool{New: func() any { return new([pieceSize]byte) }},
 		verifier:  credential.NewVerifier(cfg.Limits.MaxNonces),
 		keys:      keys{store},
 		admission: limits.NewAdmission(cfg.Limits.MaxConnections, cfg.Limits.MaxSetups),
@@ -165,10 +167,8 @@ func (s *server) blame(set *settings, cpe *relay.Socket, source netip.Addr) {
 	if set.covers(source) {
 		return
 	}
-	if inSYN, err := mptcp.SynDataAcked(cpe); err == nil && inSYN {
-		if whole, _ := mptcp.Established(cpe); !whole {
-			return
-		}
+	if inSYN, whole, _ := mptcp.Handshake(cpe); inSYN && !whole {
+		return
 	}
 	s.front.Failed(household(source))
 }

@@ -6,6 +6,8 @@ import (
 	"strings"
 
 	"golang.org/x/sys/unix"
+
+	"tandem/shared/mptcp"
 )
 
 // Range is ports, both ends included, without the reserved ones.
@@ -67,5 +69,5 @@ func SetPort(fd int, port uint16) error {
 	// High half: last port, low half: first port.
 	both := uint32(port)<<16 | uint32(port)
 	return os.NewSyscallError("setsockopt IP_LOCAL_PORT_RANGE",
-		unix.SetsockoptInt(fd, unix.SOL_IP, unix.IP_LOCAL_PORT_RANGE, int(int32(both))))
+		mptcp.SetInt(fd, unix.SOL_IP, unix.IP_LOCAL_PORT_RANGE, int(int32(both))))
 }

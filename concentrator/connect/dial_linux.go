@@ -10,6 +10,7 @@ import (
 	"context"
 	"net"
 	"net/netip"
+	"os"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -35,13 +36,14 @@ type Dialer struct {
 	// Transparent: Source need not be this host's (IP_TRANSPARENT, which needs
 	// CAP_NET_ADMIN). What is sent there must be led to this host's sockets.
 	Transparent bool
+	// Patience is how long it may take; 0: as long as ctx and the kernel let it.
+	Patience time.Duration
 	// Soon: bytes follow the handshake, which need not be acknowledged before
 	// them: one packet less.
 	Soon bool
 }
 
-// Dial connects to dst with plain TCP, never MPTCP. The time it may take is
-// ctx's. It fails with an *Error; when ctx was cancelled, which is no verdict
+// Dial connects to dst with plain TCP, never MPTCP. It fails with an *Error; when ctx was cancelled, which is no verdict
 // on dst, with context.Canceled.
 func (d *Dialer) Dial(ctx context.Context, engine *relay.Engine, dst netip.AddrPort) (*relay.Socket, error) {
 	dst = netip.AddrPortFrom(dst.Addr().Unmap(), dst.Port())
@@ -55,7 +57,7 @@ func (d *Dialer) Dial(ctx context.Context, engine *relay.Engine, dst netip.AddrP
 				if queue.v6 {
 					level, option = unix.SOL_IPV6, unix.IPV6_TRANSPARENT
 				}
-				if err := unix.SetsockoptInt(fd, level, option, 1); err != nil {
+				if err := mptcp.SetInt(fd, level, option, 1); err != nil {
 					return wrap("setsockopt IP_TRANSPARENT", err)
 				}
 			}
@@ -66,7 +68,7 @@ func (d *Dialer) Dial(ctx context.Context, engine *relay.Engine, dst netip.AddrP
 			}
 			if d.Soon {
 				// No verdict on the connection, so no error: then there is a packet more.
-				_ = unix.SetsockoptInt(fd, unix.SOL_TCP, unix.TCP_QUICKACK, 0)
+				_ = mptcp.SetInt(fd, unix.SOL_TCP, unix.TCP_QUICKACK, 0)
 			}
 			return queue.set(fd, 1)
 		},
@@ -75,8 +77,7 @@ func (d *Dialer) Dial(ctx context.Context, engine *relay.Engine, dst netip.AddrP
 	if err != nil {
 		return nil, explain(ctx, err, queue.v6, icmp{}, false)
 	}
-	err = dialling.Wait(ctx)
-	if err == nil {
+	if err = d.wait(ctx, dialling); err == nil {
 		// From here on an ICMP message is a hint and must not break the connection
 		// (RFC 5461), as it would with the queue on.
 		err = dialling.Control(func(fd uintptr) error { return queue.set(int(fd), 0) })
@@ -89,4 +90,15 @@ func (d *Dialer) Dial(ctx context.Context, engine *relay.Engine, dst netip.AddrP
 		return nil, explain(ctx, err, queue.v6, last, some)
 	}
 	return dialling.Socket(), nil
+}
+
+func (d *Dialer) wait(ctx context.Context, dialling *relay.Dialling) error {
+	if d.Patience == 0 {
+		return dialling.Wait(ctx)
+	}
+	over, err := dialling.Connected(ctx, d.Patience)
+	if !over {
+		return os.ErrDeadlineExceeded
+	}
+	return err
 }

@@ -4,6 +4,8 @@ import (
 	"os"
 
 	"golang.org/x/sys/unix"
+
+	"tandem/shared/mptcp"
 )
 
 // errorQueue reads the ICMP message that ended a connection attempt. With
@@ -23,7 +25,7 @@ func (q *errorQueue) set(fd, on int) error {
 	if q.v6 {
 		level, option = unix.SOL_IPV6, unix.IPV6_RECVERR
 	}
-	return wrap("setsockopt IP_RECVERR", unix.SetsockoptInt(fd, level, option, on))
+	return wrap("setsockopt IP_RECVERR", mptcp.SetInt(fd, level, option, on))
 }
 
 // last returns the newest queued ICMP message.

@@ -51,7 +51,11 @@ func Established(c syscall.Conn) (bool, error) {
 	if err != nil {
 		return false, err
 	}
-	switch State(info.State) {
+	return info.established(c)
+}
+
+func (o outset) established(c syscall.Conn) (bool, error) {
+	switch State(o.state) {
 	case StateSynSent, StateSynRecv:
 		return false, nil
 	case StateClosed:

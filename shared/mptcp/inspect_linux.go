@@ -121,15 +121,30 @@ func AllThere(c syscall.Conn) (there bool, err error) {
 // the SYN. It looks at the first subflow, so ask while that is alive.
 func SynDataAcked(c syscall.Conn) (bool, error) {
 	info, err := firstSubflow(c)
-	return err == nil && info.Options&tcpOptSynData != 0, err
+	return err == nil && info.inSYN(), err
 }
 
-// firstSubflow returns TCP_INFO, which on an MPTCP socket is that of the first
-// subflow.
-func firstSubflow(c syscall.Conn) (info *unix.TCPInfo, err error) {
+// Handshake is [SynDataAcked] and [Established] by one look.
+func Handshake(c syscall.Conn) (inSYN, complete bool, err error) {
+	info, err := firstSubflow(c)
+	if err != nil {
+		return false, false, err
+	}
+	complete, err = info.established(c)
+	return info.inSYN(), complete, err
+}
+
+// outset is what struct tcp_info begins with, of which nothing more is wanted of a
+// connection that begins.
+type outset struct{ state, _, _, _, _, options uint8 }
+
+func (o outset) inSYN() bool { return o.options&tcpOptSynData != 0 }
+
+// firstSubflow returns the beginning of TCP_INFO, which on an MPTCP socket is that
+// of the first subflow.
+func firstSubflow(c syscall.Conn) (info outset, err error) {
 	err = control(c, func(fd uintptr) error {
-		info = new(unix.TCPInfo)
-		if _, err := getsockopt(fd, unix.IPPROTO_TCP, unix.TCP_INFO, info); err != nil {
+		if _, err := getsockopt(fd, unix.IPPROTO_TCP, unix.TCP_INFO, &info); err != nil {
 			return fmt.Errorf("TCP_INFO: %w", err)
 		}
 		return nil

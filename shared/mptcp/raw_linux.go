@@ -20,6 +20,9 @@ func setsockopt(fd, level, option int, p unsafe.Pointer, size uintptr) error {
 	return nil
 }
 
+// SetInt is setsockopt(2) with an int.
+func SetInt(fd, level, option, value int) error { return setInt(fd, level, option, value) }
+
 func setInt(fd, level, option, value int) error {
 	v := int32(value)
 	return setsockopt(fd, level, option, unsafe.Pointer(&v), unsafe.Sizeof(v))

@@ -7,6 +7,7 @@ import (
 	"os"
 	"sync"
 	"syscall"
+	"unsafe"
 
 	"golang.org/x/sys/unix"
 )
@@ -123,17 +124,17 @@ func (l *Lot[T]) Run(ctx context.Context, woke func(T)) error {
 	var events [64]unix.EpollEvent
 	for {
 		var n int
-		var failed error
+		var failed unix.Errno
 		err := l.raw.Read(func(fd uintptr) bool {
-			n, failed = unix.EpollWait(int(fd), events[:], 0)
-			return n > 0 || failed != nil && failed != unix.EINTR
+			n, failed = pollNow(fd, events[:])
+			return n > 0 || failed != 0 && failed != unix.EINTR
 		})
 		switch {
 		case ctx.Err() != nil, l.isClosed():
 			return nil
 		case err != nil:
 			return err
-		case failed != nil:
+		case failed != 0:
 			return os.NewSyscallError("epoll_wait", failed)
 		}
 		for _, e := range events[:n] {
@@ -176,9 +177,27 @@ func (l *Lot[T]) control(conn syscall.Conn, op int, event *unix.EpollEvent) erro
 	}
 	var result error
 	err = rc.Control(func(fd uintptr) {
-		if cerr := l.raw.Control(func(epoll uintptr) { result = unix.EpollCtl(int(epoll), op, int(fd), event) }); cerr != nil {
+		if cerr := l.raw.Control(func(epoll uintptr) { result = control(epoll, op, fd, event) }); cerr != nil {
 			result = cerr
 		}
 	})
 	return errors.Join(err, result)
+}
+
+// These calls do not wait, so the scheduler need not know of them.
+
+func control(epoll uintptr, op int, fd uintptr, event *unix.EpollEvent) error {
+	if _, _, errno := unix.RawSyscall6(unix.SYS_EPOLL_CTL, epoll, uintptr(op), fd, uintptr(unsafe.Pointer(event)), 0, 0); errno != 0 {
+		return errno
+	}
+	return nil
+}
+
+// pollNow takes the events there are.
+func pollNow(epoll uintptr, events []unix.EpollEvent) (found int, errno unix.Errno) {
+	n, _, errno := unix.RawSyscall6(unix.SYS_EPOLL_PWAIT, epoll, uintptr(unsafe.Pointer(&events[0])), uintptr(len(events)), 0, 0, 0)
+	if errno != 0 {
+		return 0, errno
+	}
+	return int(n), 0
 }
