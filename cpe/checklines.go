@@ -6,9 +6,6 @@ import (
 	"fmt"
 	"io"
 	"net/netip"
-	"os"
-	"os/signal"
-	"syscall"
 
 	"tandem/cpe/check"
 	"tandem/cpe/ruleset"
@@ -17,6 +14,7 @@ import (
 	"tandem/cpe/upstream"
 	"tandem/shared/control"
 	"tandem/shared/credential"
+	"tandem/shared/daemon"
 	"tandem/shared/logline"
 	"tandem/shared/relay"
 )
@@ -32,7 +30,7 @@ var errLines = errors.New("not every line can be bonded")
 // checkLines tries all lines against the preferred concentrator. With --json
 // each step is an object of one line, and the last one is the report.
 func checkLines(o options, stdout io.Writer) error {
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	ctx, stop := daemon.Signals(context.Background(), nil, nil)
 	defer stop()
 	cfg, secrets, err := o.load()
 	if err != nil {

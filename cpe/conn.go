@@ -18,6 +18,7 @@ import (
 	"tandem/shared/convert"
 	"tandem/shared/logline"
 	"tandem/shared/relay"
+	"tandem/shared/wrapped"
 )
 
 // One LAN connection from its first byte to its last:
@@ -67,21 +68,22 @@ func (p *proxy) reach(ctx context.Context, f *flow) {
 					c.Miss()
 					continue
 				}
-				var server serverError
 				var err error
 				if c.OnPath {
 					err = p.relayOnPath(ctx, c, f)
 				} else {
 					err = p.relayThrough(ctx, c, s, f)
 				}
-				if err != nil && !c.OnPath && !errors.As(err, &server) && !f.told() && asks() && c.Heard().After(f.started) {
+				server, final := wrapped.Find[serverError](err)
+				if err != nil && !c.OnPath && !final && !f.told() && asks() && c.Heard().After(f.started) {
 					// It works, as others hear: a line must have died under us.
 					err = p.relayThrough(ctx, c, s, f)
+					server, final = wrapped.Find[serverError](err)
 				}
 				switch {
 				case err == nil:
 					return
-				case errors.As(err, &server):
+				case final:
 					p.turnDown(f, server)
 					return
 				case f.told():
@@ -146,8 +148,8 @@ func (p *proxy) relayThrough(ctx context.Context, c *concentrator, s *settings, 
 		if up != nil {
 			_ = up.Reset()
 		}
-		var again retry
-		if !errors.As(err, &again) || slices.Contains(before, again.Kind) || f.told() {
+		again, may := wrapped.Find[retry](err)
+		if !may || slices.Contains(before, again.Kind) || f.told() {
 			return err
 		}
 		before = append(before, again.Kind)

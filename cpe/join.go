@@ -16,6 +16,7 @@ import (
 	"tandem/shared/control"
 	"tandem/shared/credential"
 	"tandem/shared/pairing"
+	"tandem/shared/wrapped"
 )
 
 // joinReport is what join has done, or would do; its JSON is for programs and
@@ -52,8 +53,7 @@ func join(o options, line string, stdin io.Reader, stdout io.Writer) error {
 	if err != nil {
 		if o.json {
 			f := joinFault{Error: err.Error()}
-			var e *pairing.Error
-			if errors.As(err, &e) {
+			if e, ok := wrapped.Find[*pairing.Error](err); ok {
 				f.Char = e.Char
 			}
 			return errors.Join(err, control.PrintJSON(stdout, f))

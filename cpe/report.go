@@ -8,7 +8,6 @@ import (
 	"io"
 	"os"
 	"path/filepath"
-	"sort"
 	"strings"
 	"time"
 
@@ -16,6 +15,7 @@ import (
 	"tandem/cpe/config"
 	"tandem/shared/control"
 	"tandem/shared/durable"
+	"tandem/shared/order"
 	"tandem/shared/program"
 )
 
@@ -108,7 +108,7 @@ func filesIn(folder string) (paths []string) {
 	if err != nil {
 		return nil
 	}
-	sort.Slice(names, func(i, j int) bool { return names[i] < names[j] })
+	order.Strings(names)
 	for _, name := range names {
 		paths = append(paths, filepath.Join(folder, name))
 	}

@@ -17,6 +17,7 @@ import (
 	"tandem/shared/pairing"
 	"tandem/shared/program"
 	"tandem/shared/smalljson"
+	"tandem/shared/wrapped"
 )
 
 // This file is the other end of the LuCI pages: rpcd calls a plugin with "list"
@@ -92,13 +93,13 @@ func rpcd(args []string, stdin io.Reader, stdout, stderr io.Writer) int {
 
 func newFault(err error) rpcFault {
 	f := rpcFault{Error: err.Error(), Kind: "failed"}
-	var line *pairing.Error
+	line, misspelt := wrapped.Find[*pairing.Error](err)
 	switch {
 	case errors.Is(err, control.ErrNotRunning):
 		f.Kind = "not-running"
 	case errors.Is(err, os.ErrDeadlineExceeded):
 		f.Kind = "no-answer"
-	case errors.As(err, &line):
+	case misspelt:
 		f.Error, f.Char = line.What, line.Char
 	}
 	return f

@@ -4,12 +4,12 @@ import (
 	"fmt"
 	"net/netip"
 	"slices"
-	"sort"
 	"strconv"
 	"time"
 
 	"tandem/cpe/flows"
 	"tandem/shared/mptcp"
+	"tandem/shared/order"
 )
 
 // shown asks for the state and the flows as the LuCI page shows them, in one
@@ -147,7 +147,7 @@ func biggest(open []*flows.Flow, limit int) []*flows.Flow {
 		up, down := f.Bytes()
 		all[i] = sized{f, up + down}
 	}
-	sort.SliceStable(all, func(i, j int) bool { return all[i].bytes > all[j].bytes })
+	order.Slice(all, func(i, j int) bool { return all[i].bytes > all[j].bytes })
 	first := make([]*flows.Flow, min(limit, maxShown, len(all)))
 	for i := range first {
 		first[i] = all[i].flow

@@ -1,11 +1,11 @@
 package main
 
 import (
-	"sort"
 	"time"
 
 	"tandem/cpe/flows"
 	"tandem/shared/mptcp"
+	"tandem/shared/order"
 )
 
 // lineSurvey is what the open flows' subflows over one line say of it.
@@ -49,7 +49,7 @@ func (l *lineSurvey) roundTrip() time.Duration {
 	if len(l.rtts) == 0 {
 		return 0
 	}
-	sort.Slice(l.rtts, func(i, j int) bool { return l.rtts[i] < l.rtts[j] })
+	order.Slice(l.rtts, func(i, j int) bool { return l.rtts[i] < l.rtts[j] })
 	return l.rtts[len(l.rtts)/2]
 }
 

@@ -5,13 +5,11 @@ import (
 	"context"
 	"fmt"
 	"io"
-	"os"
-	"os/signal"
-	"sort"
-	"syscall"
 	"time"
 
 	"tandem/shared/control"
+	"tandem/shared/daemon"
+	"tandem/shared/order"
 )
 
 // watchEvery is how often watch asks.
@@ -23,7 +21,7 @@ const watched = 15
 
 // watch shows status and the busiest flows again and again.
 func watch(o options, stdout io.Writer) error {
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	ctx, stop := daemon.Signals(context.Background(), nil, nil)
 	defer stop()
 	tick := time.NewTicker(watchEvery)
 	defer tick.Stop()
@@ -62,7 +60,7 @@ func (l *flowList) busiest(before map[uint64]int64) (now map[uint64]int64) {
 		now[f.ID] = f.Up + f.Down
 		moved[f.ID] = now[f.ID] - before[f.ID]
 	}
-	sort.SliceStable(l.Flows, func(i, j int) bool { return moved[l.Flows[i].ID] > moved[l.Flows[j].ID] })
+	order.Slice(l.Flows, func(i, j int) bool { return moved[l.Flows[i].ID] > moved[l.Flows[j].ID] })
 	l.Flows = l.Flows[:min(watched, len(l.Flows))]
 	return now
 }

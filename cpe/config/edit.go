@@ -3,8 +3,9 @@ package config
 import (
 	"fmt"
 	"slices"
-	"sort"
 	"strings"
+
+	"tandem/shared/order"
 )
 
 // edit is a UCI file that is changed at a few places. Every byte elsewhere
@@ -208,7 +209,7 @@ func (e *edit) append(typ, name string, lines ...string) {
 
 // result is the file with all changes.
 func (e *edit) result() string {
-	sort.SliceStable(e.cuts, func(i, j int) bool {
+	order.Slice(e.cuts, func(i, j int) bool {
 		a, b := e.cuts[i], e.cuts[j]
 		return a.from < b.from || a.from == b.from && a.to < b.to
 	})

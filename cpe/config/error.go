@@ -3,7 +3,8 @@ package config
 import (
 	"errors"
 	"fmt"
-	"sort"
+
+	"tandem/shared/order"
 )
 
 // Error is one reason why a file is refused.
@@ -39,7 +40,7 @@ func (f *faults) add(line int, format string, args ...any) {
 
 // err joins all, by line; nil if there are none.
 func (f *faults) err() error {
-	sort.SliceStable(f.errs, func(i, j int) bool { return f.errs[i].Line < f.errs[j].Line })
+	order.Slice(f.errs, func(i, j int) bool { return f.errs[i].Line < f.errs[j].Line })
 	errs := make([]error, len(f.errs))
 	for i, e := range f.errs {
 		errs[i] = e

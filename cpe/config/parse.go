@@ -3,7 +3,8 @@ package config
 import (
 	"net/netip"
 	"slices"
-	"sort"
+
+	"tandem/shared/order"
 )
 
 // config checks ranges, sets defaults and looks across sections. What it
@@ -34,7 +35,7 @@ func (r *rawMain) apply(f *faults, c *Config) {
 	r.applyFirstByte(f, c)
 	take(f, &c.FirstDataWait, r.firstDataWait, milliseconds(0, maxFirstDataWait))
 	takeList(f, &c.ServerFirstPorts, r.serverFirstPort, parsePort)
-	sort.Slice(c.ServerFirstPorts, func(i, j int) bool { return c.ServerFirstPorts[i] < c.ServerFirstPorts[j] })
+	order.Slice(c.ServerFirstPorts, func(i, j int) bool { return c.ServerFirstPorts[i] < c.ServerFirstPorts[j] })
 	take(f, &c.OnFailure, r.onFailure, choice(map[string]OnFailure{"direct": FailDirect, "refuse": FailRefuse}))
 	take(f, &c.Port, r.port, parsePort)
 	take(f, &c.ConnectTimeout, r.connectTimeout, milliseconds(minTimeout, maxTimeout))

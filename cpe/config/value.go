@@ -6,13 +6,13 @@ import (
 	"net"
 	"net/netip"
 	"path"
-	"sort"
 	"strconv"
 	"strings"
 	"time"
 
 	"tandem/shared/credential"
 	"tandem/shared/logline"
+	"tandem/shared/order"
 )
 
 // parseBool reads what OpenWrt's config_get_bool reads.
@@ -195,6 +195,6 @@ func namesIn[V any](table map[string]V) []string {
 	for name := range table {
 		names = append(names, name)
 	}
-	sort.Slice(names, func(i, j int) bool { return names[i] < names[j] })
+	order.Strings(names)
 	return names
 }

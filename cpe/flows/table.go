@@ -5,7 +5,6 @@ package flows
 import (
 	"net"
 	"net/netip"
-	"sort"
 	"sync"
 	"sync/atomic"
 	"syscall"
@@ -13,6 +12,7 @@ import (
 
 	"tandem/cpe/config"
 	"tandem/shared/mptcp"
+	"tandem/shared/order"
 )
 
 // Direct is the mode of flows that no concentrator carries.
@@ -128,6 +128,6 @@ func (t *Table) List() []*Flow {
 		all = append(all, f)
 	}
 	t.mu.Unlock()
-	sort.Slice(all, func(i, j int) bool { return all[i].ID < all[j].ID })
+	order.Slice(all, func(i, j int) bool { return all[i].ID < all[j].ID })
 	return all
 }

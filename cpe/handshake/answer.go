@@ -9,6 +9,7 @@ import (
 	"tandem/shared/convert"
 	"tandem/shared/credential"
 	"tandem/shared/origin"
+	"tandem/shared/wrapped"
 )
 
 // Kind is what an answer means for the flow.
@@ -72,7 +73,7 @@ const RequestBuffer = 1024
 func ReadAnswer(r io.Reader, buf []byte, s *credential.Signer, nonce credential.Nonce) (a Answer, rest []byte, err error) {
 	var m convert.Message
 	n, have, err := convert.ReadMessage(r, buf, &m, convert.FromConverter)
-	if s != nil && errors.As(err, new(*convert.SyntaxError)) {
+	if _, wrong := wrapped.Find[*convert.SyntaxError](err); wrong && s != nil {
 		return Answer{Kind: Unproven}, nil, nil
 	}
 	if err != nil {

@@ -4,9 +4,9 @@ import (
 	"net"
 	"net/netip"
 	"slices"
-	"sort"
 
 	"tandem/cpe/config"
+	"tandem/shared/order"
 )
 
 // Verdict is what becomes of a flow.
@@ -97,7 +97,7 @@ func New(c *config.Config, f Facts) *Policy {
 		own = append(own, far.Addresses...)
 	}
 	p.concentrators = newRanges(hostPrefixes(own))
-	sort.Slice(p.ports, func(i, j int) bool { return p.ports[i].First < p.ports[j].First })
+	order.Slice(p.ports, func(i, j int) bool { return p.ports[i].First < p.ports[j].First })
 	return p
 }
 

@@ -2,7 +2,8 @@ package policy
 
 import (
 	"net/netip"
-	"sort"
+
+	"tandem/shared/order"
 )
 
 // span holds first to last, both included.
@@ -19,8 +20,7 @@ func newRanges(prefixes []netip.Prefix) ranges {
 	for _, p := range prefixes {
 		all = append(all, span{first: p.Masked().Addr(), last: lastOf(p)})
 	}
-	// Not slices.SortFunc, here and elsewhere: each type makes 20 kB of it.
-	sort.Slice(all, func(i, j int) bool { return all[i].first.Less(all[j].first) })
+	order.Slice(all, func(i, j int) bool { return all[i].first.Less(all[j].first) })
 	merged := all[:0]
 	for _, s := range all {
 		if n := len(merged); n > 0 && s.first.Compare(merged[n-1].last) <= 0 {

@@ -4,10 +4,10 @@ import (
 	"fmt"
 	"net/netip"
 	"slices"
-	"sort"
 	"strings"
 
 	"tandem/cpe/config"
+	"tandem/shared/order"
 )
 
 // quicPort is that of HTTP/3, RFC 9114.
@@ -104,7 +104,7 @@ func ofFamily(prefixes []netip.Prefix, ip family) (texts []string, ok bool) {
 
 // set is an anonymous one, each element once.
 func set(elements []string) string {
-	sort.Slice(elements, func(i, j int) bool { return elements[i] < elements[j] })
+	order.Strings(elements)
 	elements = slices.Compact(elements)
 	return "{ " + strings.Join(elements, ", ") + " } "
 }

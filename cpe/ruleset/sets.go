@@ -4,11 +4,11 @@ import (
 	"fmt"
 	"net/netip"
 	"slices"
-	"sort"
 	"strings"
 
 	"tandem/cpe/config"
 	"tandem/cpe/policy"
+	"tandem/shared/order"
 )
 
 func writeSets(b *strings.Builder, c *config.Config, f policy.Facts) {
@@ -56,7 +56,7 @@ func writeSet(b *strings.Builder, name, typ, flags string, elements []string) {
 	if flags != "" {
 		fmt.Fprintf(b, "\t\tflags %s\n\t\tauto-merge\n", flags)
 	} else {
-		sort.Slice(elements, func(i, j int) bool { return elements[i] < elements[j] })
+		order.Strings(elements)
 		elements = slices.Compact(elements)
 	}
 	if len(elements) > 0 {
@@ -72,7 +72,7 @@ func outermost(prefixes []netip.Prefix) (v4, v6 []string) {
 	for _, p := range prefixes {
 		sorted = append(sorted, p.Masked())
 	}
-	sort.Slice(sorted, func(i, j int) bool {
+	order.Slice(sorted, func(i, j int) bool {
 		a, b := sorted[i], sorted[j]
 		if a.Addr() != b.Addr() {
 			return a.Addr().Less(b.Addr())
@@ -101,7 +101,7 @@ func outermost(prefixes []netip.Prefix) (v4, v6 []string) {
 // mergePorts sorts ranges and joins those that overlap.
 func mergePorts(ranges []config.PortRange) []string {
 	sorted := slices.Clone(ranges)
-	sort.Slice(sorted, func(i, j int) bool { return sorted[i].First < sorted[j].First })
+	order.Slice(sorted, func(i, j int) bool { return sorted[i].First < sorted[j].First })
 	var merged []config.PortRange
 	for _, r := range sorted {
 		if n := len(merged); n > 0 && r.First <= merged[n-1].Last {

@@ -1,11 +1,11 @@
 package steer
 
 import (
-	"sort"
 	"time"
 
 	"tandem/cpe/uplink"
 	"tandem/shared/mptcp"
+	"tandem/shared/order"
 )
 
 // load is how full one line is: all that its device carries, Tandem's or not,
@@ -138,7 +138,7 @@ func (d *direction) watch(now time.Time, dt, base time.Duration) {
 		return
 	}
 	d.shown = now
-	sort.Slice(d.waits, func(i, j int) bool { return d.waits[i] < d.waits[j] })
+	order.Slice(d.waits, func(i, j int) bool { return d.waits[i] < d.waits[j] })
 	d.queueing = d.waits[len(d.waits)/2]-base >= max(queueLeast, base/3)
 	if d.over += dt; d.rate <= 1.05*d.learnt {
 		d.over = 0

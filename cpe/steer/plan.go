@@ -3,10 +3,10 @@ package steer
 import (
 	"net/netip"
 	"slices"
-	"sort"
 
 	"tandem/cpe/config"
 	"tandem/cpe/uplink"
+	"tandem/shared/order"
 )
 
 // use is what a flow does with a line.
@@ -20,14 +20,14 @@ const (
 
 // inOrder returns the lines that lead to dst, by index, the preferred first.
 func inOrder(wans []uplink.WAN, dst netip.Addr) []int {
-	var order []int
+	var usable []int
 	for i, w := range wans {
 		if _, leads := w.Source(dst); leads && w.Up {
-			order = append(order, i)
+			usable = append(usable, i)
 		}
 	}
-	sort.SliceStable(order, func(i, j int) bool { return wans[order[i]].Role < wans[order[j]].Role })
-	return order
+	order.Slice(usable, func(i, j int) bool { return wans[usable[i]].Role < wans[usable[j]].Role })
+	return usable
 }
 
 // plan says what a flow of a mode to dst does with each of wans. began is the

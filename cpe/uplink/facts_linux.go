@@ -3,11 +3,11 @@ package uplink
 import (
 	"net/netip"
 	"slices"
-	"sort"
 
 	"golang.org/x/sys/unix"
 
 	"tandem/cpe/policy"
+	"tandem/shared/order"
 )
 
 // readFacts lists the router's own addresses and the networks next to it, for
@@ -24,8 +24,8 @@ func readFacts() (f policy.Facts, err error) {
 			f.OnLink = append(f.OnLink, netip.PrefixFrom(ip, a.length).Masked())
 		}
 	}
-	sort.Slice(f.Local, func(i, j int) bool { return f.Local[i].Less(f.Local[j]) })
-	sort.Slice(f.OnLink, func(i, j int) bool { return f.OnLink[i].Addr().Less(f.OnLink[j].Addr()) })
+	order.Slice(f.Local, func(i, j int) bool { return f.Local[i].Less(f.Local[j]) })
+	order.Slice(f.OnLink, func(i, j int) bool { return f.OnLink[i].Addr().Less(f.OnLink[j].Addr()) })
 	f.OnLink = slices.Compact(f.OnLink)
 	f.Mwan3, err = FindMwan3()
 	return f, err

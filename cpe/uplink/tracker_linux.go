@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"net/netip"
 	"slices"
-	"sort"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -16,6 +15,7 @@ import (
 	"tandem/cpe/config"
 	"tandem/cpe/policy"
 	"tandem/shared/logline"
+	"tandem/shared/order"
 )
 
 // Tracker follows the lines.
@@ -363,7 +363,7 @@ func look(c config.WAN) (WAN, error) {
 			w.Addrs = append(w.Addrs, ip)
 		}
 	}
-	sort.SliceStable(w.Addrs, func(i, j int) bool { return w.Addrs[i].BitLen() < w.Addrs[j].BitLen() })
+	order.Slice(w.Addrs, func(i, j int) bool { return w.Addrs[i].BitLen() < w.Addrs[j].BitLen() })
 	switch {
 	case d.flags&unix.IFF_UP == 0:
 		w.Reason = fmt.Sprintf("device %q is switched off", c.Device)

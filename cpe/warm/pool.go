@@ -10,6 +10,7 @@ import (
 
 	"tandem/shared/park"
 	"tandem/shared/relay"
+	"tandem/shared/wrapped"
 )
 
 // Route is what a connection was made over. When the wanted route is another
@@ -291,7 +292,7 @@ func (p *Pool) open(ctx context.Context) {
 	p.mu.Lock()
 	p.opening--
 	now := p.Now()
-	var shed *ErrShed
+	shed, wasShed := wrapped.Find[*ErrShed](err)
 	switch {
 	case err == nil && !p.closed:
 		c.parked = now
@@ -307,7 +308,7 @@ func (p *Pool) open(ctx context.Context) {
 	case errors.Is(err, ErrReversed):
 		p.count.Reversed++
 		p.demand.arrive(now)
-	case errors.As(err, &shed):
+	case wasShed:
 		p.count.Shed++
 		p.pace.shed(now, len(p.ready), shed.Wait)
 		p.pace.setback(now)

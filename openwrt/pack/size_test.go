@@ -11,7 +11,7 @@ import (
 // What a router's flash must hold: the program, and the program in squashfs or
 // in a package, both of which compress about as xz does. The aim is 4.0 MB.
 const (
-	maxProgram = 4_070_000
+	maxProgram = 4_030_000
 	maxXZ      = 1_200_000
 )
 

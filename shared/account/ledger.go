@@ -3,9 +3,10 @@
 package account
 
 import (
-	"sort"
 	"sync"
 	"sync/atomic"
+
+	"tandem/shared/order"
 )
 
 // Account sums the flows booked under one name.
@@ -92,6 +93,6 @@ func (l *Ledger) Totals() []Totals {
 			Failed: a.failed.Load(), Up: a.up.Load(), Down: a.down.Load(),
 		})
 	}
-	sort.Slice(all, func(i, j int) bool { return all[i].Name < all[j].Name })
+	order.Slice(all, func(i, j int) bool { return all[i].Name < all[j].Name })
 	return all
 }

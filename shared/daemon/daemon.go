@@ -59,7 +59,8 @@ func Hangups() chan os.Signal {
 
 // Signals returns a context that ends with [ErrTerminated] on SIGTERM or
 // SIGINT, and calls reload for each SIGHUP, one at a time, and for one that has
-// come since [Hangups]. A second SIGTERM or SIGINT ends the process at once.
+// come since [Hangups]; programs that have nothing to reload pass nil for both.
+// A second SIGTERM or SIGINT ends the process at once.
 // Call stop when the process is done.
 func Signals(parent context.Context, hangups chan os.Signal, reload func()) (ctx context.Context, stop func()) {
 	ctx, cancel := context.WithCancelCause(parent)

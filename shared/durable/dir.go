@@ -16,10 +16,11 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
-	"sort"
 	"strings"
 
 	"golang.org/x/sys/unix"
+
+	"tandem/shared/order"
 )
 
 // newSuffix marks a copy that has not taken its file's place yet. Its name
@@ -121,7 +122,7 @@ func (d *Dir) Names() ([]string, error) {
 		return nil, err
 	}
 	names := slices.DeleteFunc(all, func(name string) bool { return strings.HasPrefix(name, ".") })
-	sort.Slice(names, func(i, j int) bool { return names[i] < names[j] })
+	order.Strings(names)
 	return names, nil
 }
 

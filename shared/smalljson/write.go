@@ -5,9 +5,10 @@ import (
 	"fmt"
 	"math"
 	"reflect"
-	"sort"
 	"strconv"
 	"unicode/utf8"
+
+	"tandem/shared/order"
 )
 
 // maxDepth bounds nesting, both ways.
@@ -122,7 +123,7 @@ func (w *writer) object(v reflect.Value, depth int) error {
 		return fmt.Errorf("json: cannot write %s: keys must be strings", v.Type())
 	}
 	keys := v.MapKeys()
-	sort.Slice(keys, func(i, j int) bool { return keys[i].String() < keys[j].String() })
+	order.Slice(keys, func(i, j int) bool { return keys[i].String() < keys[j].String() })
 	w.open('{')
 	for i, k := range keys {
 		w.separate(i == 0)
