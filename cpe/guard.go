@@ -14,8 +14,9 @@ const restoreAtMost = time.Second
 
 // guard puts the rules back when another program has deleted them, as
 // "service firewall stop" and "nft flush ruleset" do: it would go unnoticed, as
-// the LAN is routed then. It ends with ctx; the returned function waits for
-// that.
+// the LAN is routed then. When a firewall has been loaded it installs them anew,
+// for what was proved of the former one. It ends with ctx; the returned function
+// waits for that.
 func (i *interception) guard(ctx context.Context) (wait func()) {
 	watch, err := nfnetlink.WatchTable(ruleset.Table)
 	if err != nil {
@@ -27,7 +28,11 @@ func (i *interception) guard(ctx context.Context) (wait func()) {
 	go func() {
 		defer close(done)
 		defer stop()
-		for watch.Lost() == nil && i.restore(ctx) {
+		for {
+			firewall, err := watch.Wait()
+			if err != nil || !i.restore(ctx, firewall) {
+				return
+			}
 			select {
 			case <-ctx.Done():
 			case <-time.After(restoreAtMost):
@@ -37,21 +42,23 @@ func (i *interception) guard(ctx context.Context) (wait func()) {
 	return func() { <-done }
 }
 
-// restore installs the rules in force if they are not there; false at the end.
-func (i *interception) restore(ctx context.Context) bool {
+// restore installs the rules in force if they are not there or are to be
+// renewed; false at the end.
+func (i *interception) restore(ctx context.Context, renew bool) bool {
 	i.mu.Lock()
 	defer i.mu.Unlock()
 	if ctx.Err() != nil {
 		return false
 	}
 	there, err := nfnetlink.TableExists(ruleset.Table)
-	if err == nil && !there {
-		if err = i.install(i.inForce, i.full); err == nil {
-			i.log.Warn("another program had deleted the nftables rules: they are back")
-		}
+	if err == nil && (renew || !there) {
+		err = i.install(i.inForce, i.full)
 	}
-	if err != nil {
-		i.log.Error("another program has deleted the nftables rules", "err", err)
+	switch {
+	case err != nil:
+		i.log.Error("the nftables rules cannot be renewed", "err", err)
+	case !there:
+		i.log.Warn("another program had deleted the nftables rules: they are back")
 	}
 	return true
 }

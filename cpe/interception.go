@@ -26,6 +26,7 @@ type interception struct {
 	full    bool // no new connections are taken: max_flows is reached
 	nft     ruleset.NFT
 	hold    hold
+	keptOut bool // it was said that the firewall refuses
 
 	setups context.Context // of connections being set up
 	cancel func()
@@ -121,10 +122,15 @@ func (i *interception) watchLoad(ctx context.Context) {
 	// for. An idle router is left asleep.
 	const whileFull = 100 * time.Millisecond
 	var again <-chan time.Time
+	admission := time.NewTicker(admissionTick)
+	defer admission.Stop()
 	for {
 		select {
 		case <-ctx.Done():
 			return
+		case <-admission.C:
+			i.watchAdmission()
+			continue
 		case <-again:
 		case <-i.proxy.crowd:
 		}

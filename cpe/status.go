@@ -145,6 +145,9 @@ func (d *cpe) status(each func(*flows.Flow, []mptcp.Subflow)) report {
 	if words := besideMwan3(d.proxy.settings.Load().facts.Mwan3); words != "" {
 		r.Warnings = append(r.Warnings, words)
 	}
+	if keepsOut() {
+		r.Warnings = append(r.Warnings, keptOutWords)
+	}
 	return r
 }
 

@@ -49,6 +49,16 @@ func (a attrs) next() (kind uint16, value []byte, rest attrs, ok bool) {
 	return binary.NativeEndian.Uint16(a[2:]) &^ (unix.NLA_F_NESTED | unix.NLA_F_NET_BYTEORDER), a[unix.SizeofNlAttr:n], a[min((n+3)&^3, len(a)):], true
 }
 
+// find returns the value of the first attribute of a kind, nil if there is none.
+func (a attrs) find(want uint16) attrs {
+	for kind, value, rest, ok := a.next(); ok; kind, value, rest, ok = rest.next() {
+		if kind == want {
+			return value
+		}
+	}
+	return nil
+}
+
 // message is one request.
 type message struct {
 	kind     uint16 // subsystem and command

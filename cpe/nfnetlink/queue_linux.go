@@ -68,7 +68,8 @@ func (q *Queue) configure(waiting, snap int) error {
 	}
 	_ = q.socket.setInt(unix.SOL_SOCKET, unix.SO_RCVBUF, 512<<10)
 	config := func(a attrs) error {
-		return q.socket.ask(message{kind: subsysQueue<<8 | msgConfig, flags: unix.NLM_F_ACK, resource: q.number, attrs: a})
+		_, err := q.socket.ask(message{kind: subsysQueue<<8 | msgConfig, flags: unix.NLM_F_ACK, resource: q.number, attrs: a})
+		return err
 	}
 	if err := config(attrs(nil).add(cfgCommand, []byte{commandBind, 0, 0, unix.AF_UNSPEC})); err != nil {
 		return err

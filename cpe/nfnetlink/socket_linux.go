@@ -31,34 +31,39 @@ func open() (*socket, error) {
 }
 
 // ask sends messages at once, of which one wants an acknowledgement, and
-// returns what the kernel says to it.
-func (s *socket) ask(messages ...message) error {
+// returns what the kernel tells before that, without its headers.
+func (s *socket) ask(messages ...message) (attrs, error) {
 	s.seq++
 	var b []byte
 	for _, m := range messages {
 		b = m.appendTo(b, s.seq)
 	}
 	if err := s.write(b); err != nil {
-		return err
+		return nil, err
 	}
 	if err := s.file.SetReadDeadline(time.Now().Add(patience)); err != nil {
-		return err
+		return nil, err
 	}
 	defer s.file.SetReadDeadline(time.Time{})
 	buf := make([]byte, 8<<10)
+	var told attrs
 	for {
 		n, err := s.file.Read(buf)
 		if err != nil {
-			return err
+			return nil, err
 		}
 		for m, rest, ok := split(buf[:n]); ok; m, rest, ok = split(rest) {
-			if m.kind != unix.NLMSG_ERROR || m.seq != s.seq || len(m.body) < 4 {
+			if m.seq != s.seq || len(m.body) < genLen {
+				continue
+			}
+			if m.kind != unix.NLMSG_ERROR {
+				told = append(told, m.body[genLen:]...)
 				continue
 			}
 			if code := int32(binary.NativeEndian.Uint32(m.body)); code != 0 {
-				return fmt.Errorf("netfilter: %w", unix.Errno(-code))
+				return nil, fmt.Errorf("netfilter: %w", unix.Errno(-code))
 			}
-			return nil
+			return told, nil
 		}
 	}
 }

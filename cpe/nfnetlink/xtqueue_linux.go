@@ -37,7 +37,7 @@ func AddXTQueue(table, chain string, number uint16) error {
 	expression := attrs(nil).text(expressionName, "target").nested(expressionData, target)
 	rule := attrs(nil).text(ruleTable, table).text(ruleChain, chain).
 		nested(ruleExpressions, attrs(nil).nested(listElement, expression))
-	err = s.ask(
+	_, err = s.ask(
 		message{kind: batchBegin, resource: subsysTables},
 		message{kind: subsysTables<<8 | msgNewRule, flags: unix.NLM_F_CREATE | unix.NLM_F_APPEND | unix.NLM_F_ACK, family: unix.NFPROTO_INET, attrs: rule},
 		message{kind: batchEnd, resource: subsysTables},

@@ -67,6 +67,7 @@ func decidedRules(port uint16) string {
 	for _, ip := range families() {
 		verdict(markUnreachable, "meta nfproto ipv"+ip.number+" ", "counter name refused reject with "+unreachable(ip))
 	}
+	verdict(markLetIn, unproven, fmt.Sprintf("meta mark set meta mark & %#x return", 0xffffffff^uint32(MarkMask)))
 	for _, ip := range families() {
 		verdict(markLetIn, "meta nfproto ipv"+ip.number+" ", tproxy(ip, port))
 	}

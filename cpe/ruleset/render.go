@@ -33,9 +33,10 @@ func Render(c *config.Config, f policy.Facts, mode Mode) string {
 	// An empty table first, so that deleting works when there is none yet; all
 	// of it is one transaction, in which no packet sees half of the rules.
 	b.WriteString("table inet tandem\ndelete table inet tandem\ntable inet tandem {\n")
-	b.WriteString("\tcounter intercepted { }\n\tcounter bypassed { }\n\tcounter unmarked { }\n\tcounter refused { }\n\n")
+	b.WriteString("\tcounter intercepted { }\n\tcounter bypassed { }\n\tcounter unmarked { }\n\tcounter refused { }\n\tcounter " + KeptOut + " { }\n\n")
 	writeSets(&b, c, f)
 	writeRefusalSets(&b)
+	b.WriteString(admittedSet)
 	datagram := datagramRules(c)
 	if datagram != "" {
 		fmt.Fprintf(&b, "\tchain datagram {\n%s\t}\n\n", datagram)
@@ -89,14 +90,17 @@ func Render(c *config.Config, f policy.Facts, mode Mode) string {
 	// A small window in our SYN: kernels take it, shifted as later ones are, for
 	// the window of the whole connection, and with data in the SYN they never
 	// shrink it, so that two subflows overrun us (docs/kernel-notes.md, 2.2).
-	b.WriteString("\tchain output {\n\t\ttype filter hook output priority mangle; policy accept;\n")
+	fmt.Fprintf(&b, `	chain to_concentrator {
+		tcp flags & rst != 0 meta mark & %#x == 0 meta mark set meta mark | %#x
+		meta mark & %#x != %#x counter name unmarked
+		tcp flags & (syn | ack) == syn tcp window set %d
+	}
+
+	chain output {
+		type filter hook output priority mangle; policy accept;
+%s`, MarkMask, MarkOwn, MarkMask, MarkOwn, synWindow, admittedRule())
 	for _, ip := range families() {
-		fmt.Fprintf(&b, "\t\t%s daddr @concentrator%s tcp dport @concentrator_port tcp flags & rst != 0 meta mark & %#x == 0 meta mark set meta mark | %#x\n",
-			ip.keyword, ip.number, MarkMask, MarkOwn)
-		fmt.Fprintf(&b, "\t\t%s daddr @concentrator%s tcp dport @concentrator_port meta mark & %#x != %#x counter name unmarked\n",
-			ip.keyword, ip.number, MarkMask, MarkOwn)
-		fmt.Fprintf(&b, "\t\t%s daddr @concentrator%s tcp dport @concentrator_port tcp flags & (syn | ack) == syn tcp window set %d\n",
-			ip.keyword, ip.number, synWindow)
+		fmt.Fprintf(&b, "\t\t%s daddr @concentrator%s tcp dport @concentrator_port goto to_concentrator\n", ip.keyword, ip.number)
 	}
 	b.WriteString("\t}\n}\n")
 	return b.String()
@@ -134,7 +138,7 @@ func exemptions(proto string) []string {
 // relayRules hand a SYN to the listener.
 func relayRules(port uint16) string {
 	var b strings.Builder
-	b.WriteString(refusalRules())
+	b.WriteString(refusalRules() + "\t\t" + unproven + "return\n")
 	for _, ip := range families() {
 		fmt.Fprintf(&b, "\t\tmeta nfproto ipv%s %s\n", ip.number, tproxy(ip, port))
 	}

@@ -32,9 +32,10 @@ type Status struct {
 		} `json:"syn_data"`
 		Warm *Warm `json:"warm"`
 	} `json:"concentrators"`
-	Flows      Flows  `json:"flows"`
-	Accept     string `json:"accept"`
-	Goroutines int    `json:"goroutines"`
+	Flows      Flows    `json:"flows"`
+	Accept     string   `json:"accept"`
+	Warnings   []string `json:"warnings"`
+	Goroutines int      `json:"goroutines"`
 }
 
 // Flows counts the CPE's flows.
