@@ -17,6 +17,7 @@ import (
 	"tandem/cpe/upstream"
 	"tandem/shared/convert"
 	"tandem/shared/logline"
+	"tandem/shared/nocmp"
 	"tandem/shared/relay"
 	"tandem/shared/wrapped"
 )
@@ -108,6 +109,7 @@ func (p *proxy) reach(ctx context.Context, f *flow) {
 
 // flow is one LAN connection on its way through the steps.
 type flow struct {
+	_        nocmp.Field
 	lan      *relay.Socket // nil while its SYN is held (hold.go)
 	src, dst netip.AddrPort
 	syn      *policy.SYN // nil where no rule asks for it

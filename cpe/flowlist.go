@@ -8,6 +8,7 @@ import (
 
 	"tandem/shared/columns"
 	"tandem/shared/control"
+	"tandem/shared/nocmp"
 )
 
 // flowList is what the command flows shows.
@@ -31,6 +32,7 @@ type flowReport struct {
 }
 
 type subflowReport struct {
+	_             nocmp.Field
 	WAN           string  `json:"wan"`
 	Local         string  `json:"local"`
 	Remote        string  `json:"remote"`

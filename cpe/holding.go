@@ -7,10 +7,12 @@ import (
 	"tandem/cpe/intercept"
 	"tandem/cpe/nfnetlink"
 	"tandem/cpe/ruleset"
+	"tandem/shared/nocmp"
 )
 
 // hold is the queue in which SYNs wait under accept=faithful.
 type hold struct {
+	_       nocmp.Field
 	queue   *nfnetlink.Queue // nil: closed
 	mode    ruleset.Mode     // the rules by which they get there, Hold or HoldByRule
 	missing bool             // this kernel has neither

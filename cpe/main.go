@@ -15,6 +15,7 @@ import (
 	"tandem/shared/cli"
 	"tandem/shared/control"
 	"tandem/shared/credential"
+	"tandem/shared/nocmp"
 )
 
 // version is set by the linker.
@@ -58,6 +59,7 @@ exit status: 0 done, 1 failed, 2 wrong usage, 3 daemon not running
 func main() { os.Exit(command(os.Args[1:], os.Stdout, os.Stderr)) }
 
 type options struct {
+	_           nocmp.Field
 	configDir   string
 	keysDir     string
 	controlPath string

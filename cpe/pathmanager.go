@@ -7,12 +7,14 @@ import (
 	"tandem/cpe/steer"
 	"tandem/shared/logline"
 	"tandem/shared/mptcp"
+	"tandem/shared/nocmp"
 )
 
 // pathManager says who makes subflows: the kernel while every flow is to use
 // all lines, package steer as soon as one is not. That stays so until the
 // daemon ends, since connections keep the path manager that they began with.
 type pathManager struct {
+	_      nocmp.Field
 	log    *logline.Logger
 	steers bool
 	found  bool // userspace was in charge before us

@@ -14,6 +14,7 @@ import (
 	"tandem/cpe/config"
 	"tandem/shared/cli"
 	"tandem/shared/control"
+	"tandem/shared/nocmp"
 	"tandem/shared/pairing"
 	"tandem/shared/program"
 	"tandem/shared/smalljson"
@@ -27,6 +28,7 @@ import (
 
 // rpcArgs holds the arguments of all methods.
 type rpcArgs struct {
+	_     nocmp.Field
 	Flows int    `json:"flows"` // status: how many connections at most; 0: none
 	Line  string `json:"line"`  // join: the pairing line
 }
@@ -34,6 +36,7 @@ type rpcArgs struct {
 // rpcFault is the answer of a method that failed. It is an answer, not an exit
 // status, because rpcd keeps nothing else for the page to show.
 type rpcFault struct {
+	_     nocmp.Field
 	Error string `json:"error"`
 	Kind  string `json:"kind"`           // not-running, no-answer or failed
 	Char  int    `json:"char,omitempty"` // join: the first character that is wrong, from 1 on

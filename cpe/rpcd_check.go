@@ -11,6 +11,7 @@ import (
 
 	"golang.org/x/sys/unix"
 	"tandem/shared/cli"
+	"tandem/shared/nocmp"
 	"tandem/shared/program"
 )
 
@@ -103,6 +104,7 @@ func (o options) runCheck() int {
 
 // checkProgress is what a check has printed so far.
 type checkProgress struct {
+	_       nocmp.Field
 	Running bool   `json:"running"`
 	Output  string `json:"output"`
 	Exit    *int   `json:"exit,omitempty"`

@@ -23,6 +23,7 @@ import (
 	"tandem/shared/flight"
 	"tandem/shared/logline"
 	"tandem/shared/mptcp"
+	"tandem/shared/nocmp"
 	"tandem/shared/relay"
 )
 
@@ -145,6 +146,7 @@ func askDevices(log *logline.Logger, cfg *config.Config) {
 
 // cpe is the running daemon as seen by signals and the control socket.
 type cpe struct {
+	_            nocmp.Field
 	options      options
 	log          *logline.Logger
 	proxy        *proxy

@@ -9,6 +9,7 @@ import (
 
 	"tandem/cpe/flows"
 	"tandem/shared/mptcp"
+	"tandem/shared/nocmp"
 	"tandem/shared/order"
 )
 
@@ -27,6 +28,7 @@ type shownReport struct {
 // uhttpd turn each value of an answer into their own form: for 200 flows that
 // takes as long as all the rest. rpcd besides hands on messages of at most 1 MiB.
 type shownList struct {
+	_     nocmp.Field
 	Total int `json:"total"`
 	// Flows has those that carried most, the biggest first: a line for each, with
 	// id, LAN host's address, destination, age in seconds, mode, "mptcp" or "tcp",
@@ -70,6 +72,7 @@ type showing struct {
 
 // shownLine is what a flow carried over one access line.
 type shownLine struct {
+	_        nocmp.Field
 	name     string
 	up, down uint64
 }

@@ -16,6 +16,7 @@ import (
 	"tandem/shared/columns"
 	"tandem/shared/control"
 	"tandem/shared/mptcp"
+	"tandem/shared/nocmp"
 )
 
 // report is what status shows; its JSON is for programs and keeps its names.
@@ -33,6 +34,7 @@ type report struct {
 }
 
 type concentratorReport struct {
+	_         nocmp.Field
 	Name      string                   `json:"name"`
 	Up        bool                     `json:"up"`
 	Active    bool                     `json:"active"` // new connections go there
@@ -48,6 +50,7 @@ type concentratorReport struct {
 
 // zeroRTTReport is how often the request left without a handshake before it.
 type zeroRTTReport struct {
+	_     nocmp.Field
 	Hits  int64   `json:"hits"`
 	Total int64   `json:"total"`
 	Ratio float64 `json:"ratio"`
@@ -85,6 +88,7 @@ type wanReport struct {
 
 // quotaReport is null for a line without a quota.
 type quotaReport struct {
+	_        nocmp.Field
 	Limit    uint64 `json:"limit_bytes"`
 	Used     uint64 `json:"used_bytes"`
 	ResetDay int    `json:"reset_day"`

@@ -1,7 +1,10 @@
 package main
 
+import "tandem/shared/nocmp"
+
 // warmReport is about connections made in advance.
 type warmReport struct {
+	_        nocmp.Field
 	Ready    int     `json:"ready"`
 	Opening  int     `json:"opening"`
 	Wanted   int     `json:"wanted"`

@@ -9,6 +9,7 @@ import (
 
 	"tandem/shared/credential"
 	"tandem/shared/logline"
+	"tandem/shared/nocmp"
 )
 
 // Config is a valid configuration. Sections with "option enabled 0" were
@@ -124,6 +125,7 @@ const (
 // WAN is one uplink. Exactly one of Device and Interface is set in a file; where
 // it is Interface, package netifd sets Device while the interface has one.
 type WAN struct {
+	_         nocmp.Field
 	Name      string
 	Device    string // kernel device, such as pppoe-wan
 	Interface string // OpenWrt interface, whose device netifd knows

@@ -4,11 +4,13 @@ import (
 	"errors"
 	"fmt"
 
+	"tandem/shared/nocmp"
 	"tandem/shared/order"
 )
 
 // Error is one reason why a file is refused.
 type Error struct {
+	_    nocmp.Field
 	File string // base name of the file
 	Line int    // first line is 1; 0 if no line is at fault
 	Msg  string // what is wrong and what is allowed

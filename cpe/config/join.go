@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"tandem/shared/credential"
+	"tandem/shared/nocmp"
 )
 
 // Pairing is what a concentrator's section is to say.
@@ -23,6 +24,7 @@ type Pairing struct {
 
 // Joined is what Join makes of a file.
 type Joined struct {
+	_       nocmp.Field
 	Text    string // of the file
 	Config  *Config
 	Section string // name of the concentrator's section

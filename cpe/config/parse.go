@@ -180,12 +180,9 @@ func take[T any](f *faults, to *T, v *value, parse func(string) (T, error)) {
 	if v == nil {
 		return
 	}
-	got, err := parse(v.text)
-	if err != nil {
-		f.add(v.line, "option %q: %v", v.option, err)
-		return
+	if got, err := parse(v.text); f.right("option", v, err) {
+		*to = got
 	}
-	*to = got
 }
 
 // takeList replaces *to if the list has elements; parse is for one element.
@@ -194,12 +191,17 @@ func takeList[T any](f *faults, to *[]T, vs []value, parse func(string) (T, erro
 		return
 	}
 	*to = nil
-	for _, v := range vs {
-		got, err := parse(v.text)
-		if err != nil {
-			f.add(v.line, "list %q: %v", v.option, err)
-			continue
+	for i := range vs {
+		if got, err := parse(vs[i].text); f.right("list", &vs[i], err) {
+			*to = append(*to, got)
 		}
-		*to = append(*to, got)
 	}
+}
+
+// right notes what is wrong with a value of an option or a list, if anything is.
+func (f *faults) right(kind string, v *value, err error) bool {
+	if err != nil {
+		f.add(v.line, "%s %q: %v", kind, v.option, err)
+	}
+	return err == nil
 }

@@ -3,11 +3,14 @@ package config
 import (
 	"fmt"
 	"strings"
+
+	"tandem/shared/nocmp"
 )
 
 // value is one value as it stands in the file; a nil *value is an option that
 // is not set, which is not the same as one set to zero.
 type value struct {
+	_      nocmp.Field
 	option string
 	text   string
 	line   int
@@ -15,6 +18,7 @@ type value struct {
 
 // header is what every section has.
 type header struct {
+	_         nocmp.Field
 	typ, name string
 	line      int
 }
@@ -96,6 +100,7 @@ func (r *rawConcentrator) fields() map[string]any {
 }
 
 type rawWAN struct {
+	_ nocmp.Field
 	header
 	enabled, device, iface, role, metered      *value
 	rateDown, rateUp                           *value

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"net/netip"
 
+	"tandem/shared/nocmp"
 	"tandem/shared/reverse"
 )
 
@@ -23,6 +24,7 @@ func (r Redirect) Target(port uint16) netip.AddrPort {
 }
 
 type rawRedirect struct {
+	_ nocmp.Field
 	header
 	enabled, srcPort, destIP, destPort, source *value
 }

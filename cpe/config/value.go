@@ -31,11 +31,14 @@ func choice[T any](of map[string]T) func(string) (T, error) {
 	return func(s string) (T, error) {
 		v, ok := of[s]
 		if !ok {
-			words := namesIn(of)
-			return v, fmt.Errorf("%q is not one of %s", clip(s), strings.Join(words, ", "))
+			return v, notOneOf(s, namesIn(of))
 		}
 		return v, nil
 	}
+}
+
+func notOneOf(s string, words []string) error {
+	return fmt.Errorf("%q is not one of %s", clip(s), strings.Join(words, ", "))
 }
 
 func logLevels() map[string]logline.Level {

@@ -12,6 +12,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"tandem/shared/nocmp"
 	"tandem/shared/relay"
 )
 
@@ -22,6 +23,7 @@ const (
 
 // Buffer is borrowed from a pool; give it back with Release.
 type Buffer struct {
+	_   nocmp.Field
 	mem [headroom + capacity]byte
 	n   int
 	EOF bool // the LAN host will send nothing more

@@ -12,6 +12,7 @@ import (
 
 	"tandem/cpe/config"
 	"tandem/shared/mptcp"
+	"tandem/shared/nocmp"
 	"tandem/shared/order"
 )
 
@@ -21,6 +22,7 @@ const Direct = "direct"
 // Flow is one connection of a LAN host while it is carried. Its fields do not
 // change.
 type Flow struct {
+	_            nocmp.Field
 	ID           uint64
 	Host         netip.AddrPort // of the LAN
 	Destination  netip.AddrPort

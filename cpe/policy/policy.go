@@ -6,6 +6,7 @@ import (
 	"slices"
 
 	"tandem/cpe/config"
+	"tandem/shared/nocmp"
 	"tandem/shared/order"
 )
 
@@ -34,6 +35,7 @@ func (v Verdict) String() string {
 // Decision is a verdict and the reason in a few words; where it is Relay, that
 // is the rule that says so, if one does.
 type Decision struct {
+	_       nocmp.Field
 	Verdict Verdict
 	Reason  string
 	Mode    config.Mode // how lines are chosen, where it is Relay

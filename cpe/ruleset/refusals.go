@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"tandem/shared/nftables"
+	"tandem/shared/nocmp"
 )
 
 // Refusal is how a destination turned a connection down.
@@ -38,6 +39,7 @@ const leftTime = time.Minute
 // Elements go in by the batch, one run of nft at a time: a scan of closed ports
 // costs no more than that. What comes while the queue is full is left out.
 type Refusals struct {
+	_   nocmp.Field
 	NFT NFT
 
 	queue chan refused

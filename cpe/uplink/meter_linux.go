@@ -5,6 +5,8 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"tandem/shared/nocmp"
 )
 
 // Counters are those of a device, as the kernel keeps them: all that passes,
@@ -16,6 +18,7 @@ type Counters struct {
 
 // Rates are bits a second over the last second or so.
 type Rates struct {
+	_        nocmp.Field
 	Up, Down float64
 }
 
@@ -33,6 +36,7 @@ type Meter struct {
 }
 
 type metered struct {
+	_        nocmp.Field
 	index    int
 	at       time.Time
 	counters Counters

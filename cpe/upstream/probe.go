@@ -12,10 +12,12 @@ import (
 
 	"tandem/cpe/config"
 	"tandem/cpe/handshake"
+	"tandem/shared/nocmp"
 )
 
 // probe is one running check of a converter.
 type probe struct {
+	_       nocmp.Field
 	done    chan struct{}
 	err     error
 	patient bool // nobody is to wait for it

@@ -8,6 +8,7 @@ import (
 	"tandem/cpe/warm"
 	"tandem/shared/convert"
 	"tandem/shared/credential"
+	"tandem/shared/nocmp"
 	"tandem/shared/relay"
 	"tandem/shared/reverse"
 )
@@ -15,6 +16,7 @@ import (
 // Inbound is a connection from outside, on what was a parked connection. Its
 // owner calls Accept or Refuse.
 type Inbound struct {
+	_ nocmp.Field
 	reverse.Request
 	Attempt *Attempt // which made the connection
 

@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"tandem/cpe/warm"
+	"tandem/shared/nocmp"
 )
 
 // synData remembers per line, address of ours and of the converter's whether data in the SYN gets through.
@@ -22,6 +23,7 @@ type synData struct {
 }
 
 type lineSynData struct {
+	_      nocmp.Field
 	taken  bool // at least once, and since the last miss
 	misses int  // in a row
 	missed time.Time

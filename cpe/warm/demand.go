@@ -1,6 +1,8 @@
 package warm
 
-import "time"
+import (
+	"time"
+)
 
 const (
 	// burst is the time in which flows count as coming at once: about what it

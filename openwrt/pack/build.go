@@ -16,8 +16,8 @@ import (
 var small = []string{
 	"-gcflags=all=-l", "-gcflags=runtime=",
 	"-gcflags=tandem/shared/relay=", "-gcflags=tandem/shared/sha256=",
-	// Two that are smaller with it: of small functions with one caller.
-	"-gcflags=tandem/cpe=", "-gcflags=internal/strconv=",
+	// Four that are smaller with it: of small functions with one caller.
+	"-gcflags=tandem/cpe=", "-gcflags=tandem/cpe/uplink=", "-gcflags=tandem/shared/mptcp=", "-gcflags=internal/strconv=",
 }
 
 // olderGC names the garbage collector of Go 1.25, which is 28 kB smaller than

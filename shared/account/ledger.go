@@ -6,11 +6,13 @@ import (
 	"sync"
 	"sync/atomic"
 
+	"tandem/shared/nocmp"
 	"tandem/shared/order"
 )
 
 // Account sums the flows booked under one name.
 type Account struct {
+	_                      nocmp.Field
 	opened, closed, failed atomic.Int64
 	up, down               atomic.Int64
 }
@@ -36,6 +38,7 @@ func (a *Account) Fail() { a.failed.Add(1) }
 // Totals is an account at one moment. Bytes of flows still open are counted
 // when they end.
 type Totals struct {
+	_      nocmp.Field
 	Name   string `json:"name"`
 	Opened int64  `json:"opened"`
 	Open   int64  `json:"open"`

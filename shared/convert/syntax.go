@@ -1,6 +1,8 @@
 package convert
 
-import "strconv"
+import (
+	"strconv"
+)
 
 // Action is what the receiver of a bad message does with the connection.
 type Action uint8

@@ -6,12 +6,14 @@ import (
 	"time"
 
 	"tandem/shared/mptcp"
+	"tandem/shared/nocmp"
 )
 
 // losses is what one subflow had to send again. A line that is full loses
 // packets now and then, in bursts; one that is bad loses them all the time. So
 // of some stretches the best one counts.
 type losses struct {
+	_          nocmp.Field
 	local      netip.AddrPort
 	at         time.Time // begin of the stretch
 	out, again uint64    // bytes sent until then, and those not for the first time

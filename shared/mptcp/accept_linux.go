@@ -11,12 +11,15 @@ import (
 	"unsafe"
 
 	"golang.org/x/sys/unix"
+
+	"tandem/shared/nocmp"
 )
 
 // Acceptor accepts connections as bare descriptors, and can turn some away
 // before anything is made of them: when most are an attack, that is most of the
 // cost.
 type Acceptor struct {
+	_      nocmp.Field
 	file   *os.File
 	raw    syscall.RawConn
 	of     io.Closer // what file is a duplicate of; may be nil

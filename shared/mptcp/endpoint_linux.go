@@ -7,6 +7,8 @@ import (
 
 	"github.com/vishvananda/netlink/nl"
 	"golang.org/x/sys/unix"
+
+	"tandem/shared/nocmp"
 )
 
 // Flags say what an endpoint is for (MPTCP_PM_ADDR_FLAG_*).
@@ -35,6 +37,7 @@ func (f Flags) String() string {
 
 // Endpoint is a local address that the path manager knows.
 type Endpoint struct {
+	_       nocmp.Field
 	ID      uint8 // address identifier, 1 to 255; 0: the kernel chooses
 	Addr    netip.Addr
 	Port    uint16 // with FlagSignal: listen there for joins; else 0

@@ -11,6 +11,8 @@ import (
 	"unsafe"
 
 	"golang.org/x/sys/unix"
+
+	"tandem/shared/nocmp"
 )
 
 // Subflow is one of the TCP connections that make up an MPTCP connection.
@@ -18,6 +20,7 @@ import (
 // Whether it is a backup is not to be had from the socket. What the peer asked
 // for comes with EventSubflowEstablished and EventSubflowPriority.
 type Subflow struct {
+	_ nocmp.Field
 	// ID numbers the subflows of a connection in order of their creation, from
 	// 1 on; a number is not used again. 0: kernel before Linux 6.5.
 	ID            uint32

@@ -1,6 +1,10 @@
 package mptcp
 
-import "unsafe"
+import (
+	"unsafe"
+
+	"tandem/shared/nocmp"
+)
 
 // From include/uapi/linux/mptcp.h; golang.org/x/sys has none of these. The
 // kernel copies the shorter of its own and our structure, so fields past what
@@ -22,6 +26,7 @@ const (
 // rawInfo is struct mptcp_info. All fields are naturally aligned, so the
 // layout is the same on every architecture.
 type rawInfo struct {
+	_               nocmp.Field
 	subflows        uint8
 	addAddrSignal   uint8
 	addAddrAccepted uint8

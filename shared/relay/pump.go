@@ -5,10 +5,13 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"tandem/shared/nocmp"
 )
 
 // pump is one direction of a flow.
 type pump struct {
+	_        nocmp.Field
 	flow     *Flow
 	src, dst *leg
 	pacer    Pacer

@@ -6,11 +6,14 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"tandem/shared/nocmp"
 )
 
 // side is what a goroutine may wait for at a Socket: that something can be read
 // or written. It is guarded by the socket's mu.
 type side struct {
+	_        nocmp.Field
 	ready    bool          // something has happened since the last wait
 	events   uint32        // what epoll told last
 	wake     chan struct{} // nil until somebody waits
