@@ -138,7 +138,7 @@ func parsePrefix(s string) (netip.Prefix, error) {
 
 // parseHost reads a LAN host: address, prefix or 48-bit MAC address.
 func parseHost(s string) (netip.Prefix, net.HardwareAddr, error) {
-	if mac, err := net.ParseMAC(s); err == nil && len(mac) == 6 {
+	if mac := parseMAC(s); mac != nil {
 		return netip.Prefix{}, mac, nil
 	}
 	p, err := parsePrefix(s)
@@ -146,6 +146,23 @@ func parseHost(s string) (netip.Prefix, net.HardwareAddr, error) {
 		return p, nil, fmt.Errorf("%w, or a MAC address such as 02:00:5e:00:53:01", err)
 	}
 	return p, nil, nil
+}
+
+// parseMAC reads the ways to write 48 bits that net.ParseMAC of Go 1.26 knows:
+// with colons, with hyphens, in three parts with dots, or with nothing between;
+// nil if it is none of them.
+func parseMAC(s string) net.HardwareAddr {
+	s = strings.ToLower(s)
+	digits := strings.ReplaceAll(strings.ReplaceAll(strings.ReplaceAll(s, ":", ""), "-", ""), ".", "")
+	b, err := hex.DecodeString(digits)
+	if err != nil || len(b) != 6 {
+		return nil
+	}
+	mac := net.HardwareAddr(b)
+	if colons := mac.String(); s != colons && s != strings.ReplaceAll(colons, ":", "-") && s != digits[:4]+"."+digits[4:8]+"."+digits[8:] && s != digits {
+		return nil
+	}
+	return mac
 }
 
 // parseDevice reads a kernel device name. The kernel allows more characters,
