@@ -21,8 +21,11 @@ var small = []string{
 }
 
 // olderGC names the garbage collector of Go 1.25, which is 28 kB smaller than
-// that of 1.26 and as good for heaps of a few megabytes. A Go that has only one
-// of the two does not know the name.
+// that of 1.26 and as good for heaps of a few megabytes: that of 1.26 took 1.06
+// times the processor time and 1.03 times the peak memory for 2,000 short flows
+// (amd64 in the lab, 2026-11-24; medians of 4 interleaved rounds, 0.99 to 1.07
+// and 0.99 to 1.05; for 60 MB in one flow 0.74 to 1.27, which is noise). A Go
+// that has only one of the two does not know the name.
 const olderGC = "GOEXPERIMENT=nogreenteagc"
 
 func knowsOlderGC() bool {
