@@ -115,7 +115,8 @@ func (f *Flow) ended() {
 	}
 }
 
-// finish ends the flow: by FIN where err is nil, else by reset.
+// finish ends the flow: by FIN where err is nil, else by reset. Its sockets are
+// closed at the end of the round, or of a later one.
 func (f *Flow) finish(err error) {
 	if f.over {
 		return
@@ -123,6 +124,11 @@ func (f *Flow) finish(err error) {
 	f.over = true
 	f.up.stop()
 	f.down.stop()
+	f.loop.dead = append(f.loop.dead, ending{f, err})
+}
+
+// close is the last that happens to a flow.
+func (f *Flow) close(err error) {
 	up, down := f.Bytes()
 	if f.o.Done != nil {
 		f.o.Done(f, Result{Up: up, Down: down, Err: err})

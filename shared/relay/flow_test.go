@@ -44,7 +44,13 @@ func newPacedChain(t *testing.T, e *Engine, overMPTCP bool, o Options) *chain {
 	b, server := pair(t, overMPTCP)
 	c := &chain{client: client, server: server, result: make(chan Result, 1)}
 	var err error
-	o.Done = func(_ *Flow, r Result) { c.result <- r }
+	told := o.Done
+	o.Done = func(f *Flow, r Result) {
+		if told != nil {
+			told(f, r)
+		}
+		c.result <- r
+	}
 	c.flow, err = start(e, a, b, o)
 	if err != nil {
 		t.Fatal(err)

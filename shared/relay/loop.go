@@ -22,13 +22,15 @@ type loop struct {
 	flows   []*Flow // by slot; nil where free
 	free    []int32 // slots
 	last    uint32  // generation given last
-	aborts  []abort
+	aborts  []ending
 	closing bool
 
 	now    int64 // of the present round
 	timers timers
 	queue  []*pump // had their turn and want another
 	others []*pump // the same of the round before
+	dead   []ending
+	closed int // how many of dead
 	ready  []ready
 	events [256]unix.EpollEvent
 	found  int                // of events
@@ -47,7 +49,9 @@ type id struct {
 	generation uint32
 }
 
-type abort struct {
+// ending is a flow that is to end, or to be closed, and why: nil after FIN in
+// both directions.
+type ending struct {
 	flow  *Flow
 	cause error
 }
@@ -147,7 +151,7 @@ func (l *loop) abort(f *Flow, cause error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if l.flows[f.id.slot] == f {
-		l.aborts = append(l.aborts, abort{f, cause})
+		l.aborts = append(l.aborts, ending{f, cause})
 		l.wake()
 	}
 }
@@ -189,11 +193,37 @@ func (l *loop) run() {
 			}
 		}
 		clear(l.others)
+		l.bury()
+	}
+}
+
+// burials is how many flows are closed in a round: about a millisecond's worth.
+const burials = 32
+
+// bury closes flows that have ended, the first first. That takes six system calls
+// where learning of the end takes one, and when thousands end at once, those that
+// live must not wait for all of it.
+func (l *loop) bury() {
+	for range burials {
+		if l.closed == len(l.dead) {
+			break
+		}
+		d := l.dead[l.closed]
+		l.dead[l.closed] = ending{}
+		l.closed++
+		d.flow.close(d.cause)
+	}
+	if l.closed < len(l.dead) {
+		return
+	}
+	l.dead, l.closed = l.dead[:0], 0
+	if cap(l.dead) > 32*burials {
+		l.dead = nil
 	}
 }
 
 // resolve finds the legs that events are about.
-func (l *loop) resolve() (aborts []abort, closing bool) {
+func (l *loop) resolve() (aborts []ending, closing bool) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	clear(l.ready)
@@ -277,7 +307,7 @@ func (l *loop) listen(g *leg) {
 // scheduler's processors, so it is left to the runtime's poller, to which an
 // epoll instance is a descriptor like others.
 func (l *loop) wait() {
-	if len(l.queue) > 0 {
+	if len(l.queue) > 0 || len(l.dead) > 0 {
 		l.poll(0)
 		return
 	}
