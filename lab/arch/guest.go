@@ -44,7 +44,7 @@ type guest struct {
 
 // boot builds the guest's files and starts it; it returns when the guest's
 // first process is ready.
-func boot(ctx context.Context, n *network, arch, cache string) (*guest, error) {
+func boot(ctx context.Context, n *network, arch, cache string, slow *slowness) (*guest, error) {
 	m, ok := machines[arch]
 	if !ok {
 		return nil, fmt.Errorf("no such machine: %q", arch)
@@ -69,8 +69,9 @@ func boot(ctx context.Context, n *network, arch, cache string) (*guest, error) {
 	for i := range n.taps {
 		args = append(args,
 			"-netdev", fmt.Sprintf("tap,id=n%d,fd=%d", i, 3+i),
-			"-device", fmt.Sprintf("virtio-net-pci,netdev=n%d,mac=02:00:5e:00:53:%02d,romfile=", i, i+1))
+			"-device", fmt.Sprintf("virtio-net-pci,netdev=n%d,mac=02:00:5e:00:53:%02d,romfile=%s", i, i+1, slow.device()))
 	}
+	args = append(args, slow.machine()...)
 	g.cmd = exec.CommandContext(ctx, m.qemu, args...)
 	g.cmd.ExtraFiles = n.taps
 	g.cmd.Stdout, g.cmd.Stderr = g.out, g.out
@@ -100,7 +101,7 @@ func (g *guest) build(ctx context.Context, env []string, files, initrd string) e
 			return err
 		}
 	}
-	for at, pkg := range map[string]string{"init": "./lab/arch/guest", "usr/sbin/tandem-cpe": "./cpe"} {
+	for at, pkg := range map[string]string{"init": "./lab/arch/guest", "usr/sbin/tandem-cpe": "./cpe", "usr/sbin/copy": "./lab/arch/copy"} {
 		cmd := exec.CommandContext(ctx, "go", "build", "-trimpath", "-ldflags", "-s -w", "-o", filepath.Join(tree, at), pkg)
 		cmd.Env = append(os.Environ(), append(env, "GOOS=linux", "CGO_ENABLED=0")...)
 		if out, err := cmd.CombinedOutput(); err != nil {

@@ -3,8 +3,11 @@
 // this machine. It moves checked data both ways over both lines, looks at the
 // SYNs on the wire and takes a line away.
 //
-//	arch [--cache DIR] [--mib N] mipsle|mips|arm|arm64 ...
+//	arch [--cache DIR] [--mib N] [--compare ROUNDS] mipsle|mips|arm|arm64 ...
 //	arch --modes ...
+//
+// With --compare it measures instead what receiving over MPTCP takes of the
+// guest's processor, beside a plain relay (compare.go, copy).
 //
 // Reading order: here (what is tested), network.go, guest.go, traffic.go,
 // modes.go (what flows do on such a kernel in other modes than bond),
@@ -31,36 +34,45 @@ func main() {
 	limit := flag.Duration("time", 20*time.Minute, "most that one guest may take")
 	modes := flag.Bool("modes", false, "show the modes overflow and failover instead")
 	record := flag.String("json", "", "write what was measured to this file")
+	rounds := flag.Int("compare", 0, "instead, compare the processor time with a plain relay's, in so many rounds")
+	shift := flag.Int("shift", 1, "then: an instruction of the guest takes 2 to the power of this, in ns")
+	dsl, lte := flag.Int("dsl", 50, "then: rate of a line in Mbit/s"), flag.Int("lte", 100, "then: rate of the other")
 	flag.Parse()
 	passed, failed := 0, 0
-	var all []result
+	var results []result
+	var comparisons []comparison
 	for _, arch := range flag.Args() {
 		ctx, cancel := context.WithTimeout(context.Background(), *limit)
-		if *modes {
-			s, err := runModes(ctx, arch, *cache)
-			cancel()
-			if err != nil {
-				fmt.Printf("FAIL %s: %v\n", arch, err)
-				failed++
-				continue
-			}
-			fmt.Printf("ok   %+v\n", s)
-			passed++
-			continue
+		var text string
+		var err error
+		switch {
+		case *modes:
+			var s any
+			s, err = runModes(ctx, arch, *cache)
+			text = fmt.Sprintf("%+v", s)
+		case *rounds > 0:
+			var c comparison
+			c, err = compare(ctx, arch, *cache, int64(*mib)<<20, *rounds, &slowness{*shift, [2]int{*dsl, *lte}})
+			comparisons, text = append(comparisons, c), c.String()
+		default:
+			var r result
+			r, err = run(ctx, arch, *cache, int64(*mib)<<20)
+			results, text = append(results, r), fmt.Sprintf("%+v", r)
 		}
-		r, err := run(ctx, arch, *cache, int64(*mib)<<20)
 		cancel()
 		if err != nil {
 			fmt.Printf("FAIL %s: %v\n", arch, err)
 			failed++
 			continue
 		}
-		fmt.Printf("ok   %s: %+v\n", arch, r)
-		all = append(all, r)
+		fmt.Printf("ok   %s: %s\n", arch, text)
 		passed++
 	}
 	if *record != "" {
-		text, err := smalljson.MarshalIndent(all)
+		text, err := smalljson.MarshalIndent(results)
+		if *rounds > 0 {
+			text, err = smalljson.MarshalIndent(comparisons)
+		}
 		if err == nil {
 			err = os.WriteFile(*record, append(text, '\n'), 0o644)
 		}
@@ -98,7 +110,7 @@ func run(ctx context.Context, arch, cache string, size int64) (r result, err err
 		return r, err
 	}
 	begun := time.Now()
-	g, err := boot(ctx, n, arch, cache)
+	g, err := boot(ctx, n, arch, cache, nil)
 	if err != nil {
 		return r, err
 	}

@@ -57,7 +57,7 @@ func runModes(ctx context.Context, arch, cache string) (s shown, err error) {
 		return s, err
 	}
 	defer w.close()
-	g, err := boot(ctx, n, arch, cache)
+	g, err := boot(ctx, n, arch, cache, nil)
 	if err != nil {
 		return s, err
 	}
@@ -128,7 +128,7 @@ func failover(ctx context.Context, n *network, w *wire, s *shown) error {
 	}
 	var talkers []net.Conn
 	for range 20 {
-		c, err := n.call(ctx, echo, 0)
+		c, err := n.call(ctx, server, echo, 0)
 		if err != nil {
 			return err
 		}

@@ -26,7 +26,7 @@ type network struct {
 	taps         []*os.File // lan, dsl, lte
 	concentrator *exec.Cmd
 	dir          string
-	listener     net.Listener
+	listeners    []net.Listener
 	sniffers     []int
 	opened       atomic.Int64 // MPTCP SYNs to the concentrator
 	withData     atomic.Int64 // those that had a payload
@@ -38,7 +38,7 @@ const (
 	guestAddress        = "192.0.2.1"
 	concentratorAddress = "203.0.113.9"
 	serverAddress       = "203.0.113.10"
-	serverPort          = 80
+	server              = serverAddress + ":80"
 )
 
 func newNetwork() (n *network, err error) {
@@ -79,7 +79,7 @@ func newNetwork() (n *network, err error) {
 	if err := n.sniff(); err != nil {
 		return n, err
 	}
-	if err := n.serve(); err != nil {
+	if err := n.serve(netSpace, server); err != nil {
 		return n, err
 	}
 	return n, n.startConcentrator()
@@ -87,8 +87,8 @@ func newNetwork() (n *network, err error) {
 
 // close takes everything away.
 func (n *network) close() {
-	if n.listener != nil {
-		n.listener.Close()
+	for _, l := range n.listeners {
+		l.Close()
 	}
 	if n.concentrator != nil && n.concentrator.Process != nil {
 		_ = n.concentrator.Process.Kill()

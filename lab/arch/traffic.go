@@ -25,13 +25,16 @@ const (
 	hold = 'H' // say one byte and stay
 )
 
-func (n *network) serve() error {
-	return enter(netSpace, func() (err error) {
-		n.listener, err = net.Listen("tcp4", fmt.Sprintf("%s:%d", serverAddress, serverPort))
+// serve speaks it at an address of a namespace, to who asks for it over MPTCP too.
+func (n *network) serve(ns, address string) error {
+	return enter(ns, func() error {
+		var lc net.ListenConfig
+		lc.SetMultipathTCP(true)
+		l, err := lc.Listen(context.Background(), "tcp4", address)
 		if err != nil {
 			return err
 		}
-		l := n.listener
+		n.listeners = append(n.listeners, l)
 		go func() {
 			for {
 				c, err := l.Accept()
@@ -84,11 +87,12 @@ func sumOf(size int64) [32]byte {
 	return [32]byte(h.Sum(nil))
 }
 
-// call opens a connection of the LAN host to the server and says what is wanted.
-func (n *network) call(ctx context.Context, what byte, size int64) (c net.Conn, err error) {
+// call opens a connection of the LAN host to the server, or to a relay that
+// leads there, and says what is wanted.
+func (n *network) call(ctx context.Context, to string, what byte, size int64) (c net.Conn, err error) {
 	err = enter(lanSpace, func() error {
 		d := net.Dialer{Timeout: time.Minute}
-		c, err = d.DialContext(ctx, "tcp4", fmt.Sprintf("%s:%d", serverAddress, serverPort))
+		c, err = d.DialContext(ctx, "tcp4", to)
 		return err
 	})
 	if err != nil {
@@ -99,11 +103,15 @@ func (n *network) call(ctx context.Context, what byte, size int64) (c net.Conn, 
 	return c, err
 }
 
-// move moves size bytes and checks them. midway runs when a third has arrived;
+// move moves size bytes from or to the server and checks them. midway runs when a third has arrived;
 // stall is the longest time without a byte after that.
 func (n *network) move(ctx context.Context, what byte, size int64, midway func() error) (took, stall time.Duration, err error) {
+	return n.moveVia(ctx, server, what, size, midway)
+}
+
+func (n *network) moveVia(ctx context.Context, to string, what byte, size int64, midway func() error) (took, stall time.Duration, err error) {
 	begun := time.Now()
-	c, err := n.call(ctx, what, size)
+	c, err := n.call(ctx, to, what, size)
 	if err != nil {
 		return 0, 0, err
 	}
@@ -178,7 +186,7 @@ func (n *network) manyFlows(ctx context.Context, count int) (open, kb int, err e
 		slots <- struct{}{}
 		go func() {
 			defer func() { <-slots; wg.Done() }()
-			c, err := n.call(ctx, hold, 0)
+			c, err := n.call(ctx, server, hold, 0)
 			if err == nil {
 				_ = c.SetReadDeadline(time.Now().Add(time.Minute))
 				_, err = io.ReadFull(c, make([]byte, 1))

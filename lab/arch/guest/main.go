@@ -29,7 +29,8 @@ var devices = map[byte]struct{ name, address, gateway string }{
 
 var (
 	daemon *exec.Cmd
-	plain  string // configuration as it came
+	copier *exec.Cmd // the plain relay
+	plain  string    // configuration as it came
 )
 
 func main() {
@@ -156,7 +157,8 @@ func setMode(mode string) error {
 	return os.WriteFile(file, []byte(s), 0o644)
 }
 
-// obey does what a line says: status, memory, state, mode, goroutines, off.
+// obey does what a line says: status, memory, state, mode, copy, cpu,
+// goroutines, off.
 func obey(words []string) string {
 	if len(words) == 0 {
 		return "what?\n"
@@ -181,6 +183,15 @@ func obey(words []string) string {
 		return "no VmRSS\n"
 	case "state": // what to look at when nothing moves
 		return state()
+	case "copy": // start the plain relay from one address to another
+		copier = exec.Command("/usr/sbin/copy", words[1:]...)
+		copier.Stdout, copier.Stderr = os.Stdout, os.Stdout
+		if err := copier.Start(); err != nil {
+			return err.Error() + "\n"
+		}
+		return "started\n"
+	case "cpu":
+		return cpu()
 	case "goroutines": // the daemon writes them on the console, and dies of it
 		_ = daemon.Process.Signal(unix.SIGQUIT)
 		_ = daemon.Wait()
