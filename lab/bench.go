@@ -22,6 +22,7 @@ func benchmark(ctx context.Context, args []string) error {
 	rivals := fs.String("rivals", "", "`names` of what to compare, such as \"Tandem,HAProxy\" (default: all there are)")
 	check := fs.Bool("check", false, "compare with plain routing and raw MPTCP, and fail below stated floors")
 	fs.DurationVar(&o.Stay, "stay", 10*time.Minute, "how `long` section large stays with all its connections")
+	fs.IntVar(&o.Most, "most", 100_000, "`connections` of section large: steps beyond are left out")
 	fs.StringVar(&o.Host, "host", "", "what this machine runs on, for the report of a `guest`")
 	report := fs.String("report", "", "write the tables into this `file`; what it has of other sections stays")
 	jsonFile := fs.String("json", "", "write the figures to this `file`")

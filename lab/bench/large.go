@@ -6,6 +6,7 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -23,6 +24,7 @@ type Large struct {
 	AtRestMB float64     `json:"rss_mb_without_clients"`
 	Held     []LargeStep `json:"held"`
 	Stay     LargeStay   `json:"stay"`
+	End      LargeEnd    `json:"end"`
 	After    LargeStep   `json:"after"` // when all have ended
 
 	AfterFailure string `json:"after_failure,omitempty"`
@@ -49,6 +51,17 @@ type LargeStay struct {
 	Alive      int          `json:"alive_after"` // idle ones that carried a byte there and back at the end
 	OpenAtEnd  float64      `json:"open_at_end"` // as the concentrator counts them
 	NewFailure string       `json:"new_failure,omitempty"`
+}
+
+// LargeEnd is the end of all connections at once, by their clients' reset.
+type LargeEnd struct {
+	Connections int       `json:"connections"`
+	Asked       float64   `json:"asked_seconds"` // that the clients took for it
+	Took        float64   `json:"seconds"`       // until the concentrator had none
+	CPU         float64   `json:"cpu_us_per_connection"`
+	New         ScaleRate `json:"new"` // connections that came and went meanwhile
+	Empty       ScaleRate `json:"new_of_empty"`
+	NewFailure  string    `json:"new_failure,omitempty"`
 }
 
 // LargeState is what the process says of itself.
@@ -79,8 +92,8 @@ func runLarge(ctx context.Context, o Options) (Outcome, error) {
 	if err != nil {
 		return Outcome{}, err
 	}
-	if last := largeSteps[len(largeSteps)-1]; room < last {
-		return Outcome{}, fmt.Errorf("the limit of open files has room for %d connections, not for %d: see make bench-scale", room, last)
+	if room < o.Most {
+		return Outcome{}, fmt.Errorf("the limit of open files has room for %d connections, not for %d: see make bench-scale", room, o.Most)
 	}
 	r := &largeRun{say: o.Say, Large: Large{Clients: scaleClients, Active: scaleActive}}
 	r.house, err = house.Build(ctx, house.Options{Spec: labnet.Spec{PlainWANs: true}, Binaries: o.Binaries,
@@ -118,7 +131,7 @@ func runLarge(ctx context.Context, o Options) (Outcome, error) {
 		}
 	}
 	time.Sleep(toRest)
-	if err := r.measure(ctx, o.Stay); err != nil {
+	if err := r.measure(ctx, o.Most, o.Stay); err != nil {
 		return Outcome{}, err
 	}
 	return Outcome{Figures: r.Large, Markdown: r.markdown(), Plots: map[string]string{"large": r.plot()}}, nil
@@ -146,8 +159,11 @@ type largeRun struct {
 	say   func(string)
 }
 
-func (r *largeRun) measure(ctx context.Context, stay time.Duration) error {
-	for _, n := range largeSteps {
+func (r *largeRun) measure(ctx context.Context, most int, stay time.Duration) error {
+	for _, n := range append(slices.Clone(largeSteps), most) {
+		if n > most || len(r.Held) > 0 && n <= r.Held[len(r.Held)-1].Connections {
+			continue
+		}
 		step, err := r.step(ctx, n)
 		if err != nil {
 			return err
@@ -157,8 +173,9 @@ func (r *largeRun) measure(ctx context.Context, stay time.Duration) error {
 	if err := r.watch(ctx, stay); err != nil {
 		return err
 	}
-	r.say("ending all")
-	r.crowd.close()
+	if err := r.end(ctx); err != nil {
+		return err
+	}
 	time.Sleep(2 * toRest)
 	// What was measured so far is not lost with this.
 	var err error
@@ -185,10 +202,11 @@ func (r *largeRun) step(ctx context.Context, n int) (LargeStep, error) {
 	return step, err
 }
 
-// rest measures beside n connections that are there.
+// rest measures beside n connections that are there. What holding them takes is
+// measured before the new ones and after them, since it is much beside theirs.
 func (r *largeRun) rest(ctx context.Context, n int) (step LargeStep, err error) {
 	step.Connections, step.RSS = n, float64(rss(r.pid))/1024
-	step.Holding = holding(r.pid, largeTime)
+	step.Holding = holding(r.pid, largeTime/2)
 	state, err := r.state()
 	if err != nil {
 		return step, err
@@ -200,6 +218,9 @@ func (r *largeRun) rest(ctx context.Context, n int) (step LargeStep, err error) 
 	if err != nil {
 		return step, err
 	}
+	drift := (holding(r.pid, largeTime/2) - step.Holding) / 2
+	step.Holding += drift
+	rates[0].CPU -= drift / 1000 / largePace * 1e6
 	step.New, step.Empty = rates[0], rates[1]
 	for i, x := range rates {
 		r.say(fmt.Sprintf("%d connections: a new one %.0f µs, p50 %.1f ms, p99 %.1f ms", []int{n, 0}[i], x.CPU, x.P50, x.P99))
@@ -247,6 +268,47 @@ func (r *largeRun) watch(ctx context.Context, d time.Duration) error {
 	state, err := r.state()
 	s.OpenAtEnd = state.Open
 	return err
+}
+
+// end has the clients reset all connections at once, while new ones come, and
+// waits until the concentrator has none.
+func (r *largeRun) end(ctx context.Context) error {
+	e := &r.End
+	e.Connections = r.crowd.held()
+	r.say(fmt.Sprintf("ending %d connections", e.Connections))
+	var wg sync.WaitGroup
+	wg.Add(1)
+	go func() {
+		defer wg.Done()
+		rates, err := r.crowd.newOnes(ctx, []*door{r.crowd.first, r.empty}, 2*largePace, largeTime)
+		if err != nil {
+			e.NewFailure = err.Error()
+		}
+		e.New, e.Empty = rates[0], rates[1]
+	}()
+	begin, cpu := time.Now(), cpuSeconds(r.pid)
+	asked := make(chan struct{})
+	go func() {
+		defer close(asked)
+		r.crowd.close()
+		e.Asked = time.Since(begin).Seconds()
+	}()
+	tick := time.NewTicker(time.Second)
+	defer tick.Stop()
+	for ; ; <-tick.C {
+		state, err := r.state()
+		if err != nil {
+			return err
+		}
+		r.say(fmt.Sprintf("%.0f connections left after %.1f s, %.1f s of processor time", state.Open, time.Since(begin).Seconds(), cpuSeconds(r.pid)-cpu))
+		if state.Open < largePace || ctx.Err() != nil { // new ones may be among them
+			break
+		}
+	}
+	e.Took, e.CPU = time.Since(begin).Seconds(), (cpuSeconds(r.pid)-cpu)/float64(e.Connections)*1e6
+	<-asked
+	wg.Wait()
+	return ctx.Err()
 }
 
 // useIdle has every idle connection carry a byte there and back.

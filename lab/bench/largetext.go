@@ -35,9 +35,10 @@ Without clients the process has %.1f MB, with them %.1f. A new connection's p99 
 %s
 %s
 %s
+%s
 `, l.Clients, l.Active, largePace, largeTime, t, l.AtRestMB, first.RSS, last.Connections,
 		last.New.P99/last.Empty.P99, last.New.P50/last.Empty.P50, last.New.CPU/last.Empty.CPU,
-		l.stayed(last), m, l.estimate(first, last))
+		l.stayed(last), m, l.ended(), l.estimate(first, last))
 }
 
 // each is what a connection of a step adds to the process, in KB.
@@ -53,8 +54,19 @@ func (l *Large) stayed(last LargeStep) string {
 	if s.NewFailure != "" {
 		text += " Of the new connections some failed: " + s.NewFailure + "."
 	}
+	return text + "\n"
+}
+
+// ended says how all went.
+func (l *Large) ended() string {
+	e := l.End
+	text := fmt.Sprintf("At the end the clients reset all %d at once, which took them %.1f s; after %.1f s the concentrator had none, at %.0f µs of its processor time each. New connections meanwhile and until 30 s had gone: p50 / p99 %.2f / %.2f ms, through the empty one %.2f / %.2f ms.",
+		e.Connections, e.Asked, e.Took, e.CPU, e.New.P50, e.New.P99, e.Empty.P50, e.Empty.P99)
+	if e.NewFailure != "" {
+		text += " Some of them failed: " + e.NewFailure + "."
+	}
 	if l.AfterFailure != "" {
-		text += " After all had ended at once, a new one failed: " + l.AfterFailure + "."
+		text += " After that a new one failed: " + l.AfterFailure + "."
 	}
 	return text + "\n"
 }

@@ -40,6 +40,7 @@ type Options struct {
 	Rounds   int           // of what is measured in interleaved rounds
 	Say      func(string)  // progress
 	Stay     time.Duration // how long section large stays with all its connections
+	Most     int           // connections of section large: steps beyond are left out
 	Host     string        // of a guest: what it runs on
 }
 

@@ -33,8 +33,8 @@ const (
 )
 
 func measure(args []string) error {
-	if len(args) < 5 { // the kernel adds some of its own
-		return fmt.Errorf("arguments %q, want 5 and more", args)
+	if len(args) < 6 { // the kernel adds some of its own
+		return fmt.Errorf("arguments %q, want 6 and more", args)
 	}
 	if err := machine.Start(); err != nil {
 		return err
@@ -49,8 +49,8 @@ func measure(args []string) error {
 		return err
 	}
 	cmd := exec.Command(filepath.Join(binaries, "lab"), "bench", "--only", "large", "--binaries", binaries,
-		"--report", filepath.Join(reports, args[2]), "--stay", args[3],
-		"--host", "a user-mode guest on "+strings.ReplaceAll(args[4], "_", " "))
+		"--report", filepath.Join(reports, args[2]), "--stay", args[3], "--most", args[4],
+		"--host", "a user-mode guest on "+strings.ReplaceAll(args[5], "_", " "))
 	cmd.Stdout, cmd.Stderr = clock{}, clock{}
 	return cmd.Run()
 }

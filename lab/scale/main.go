@@ -5,7 +5,7 @@
 // than an emulated one. The guest sees this machine's files, read only, and
 // writes its figures into the folder of the report.
 //
-//	scale [--cache DIR] [--memory SIZE] [--stay D] [--time D] BINARIES REPORT
+//	scale [--cache DIR] [--memory SIZE] [--stay D] [--most N] [--time D] BINARIES REPORT
 //
 // Reading order: here (the machine's side), guest.go (process 1 of the guest),
 // build-kernel (where the kernel comes from), ../bench/large.go (what is
@@ -46,6 +46,7 @@ func run(ctx context.Context) error {
 	cache := flag.String("cache", filepath.Join(home, "tandem-scale"), "where build-kernel has put the kernel")
 	memory := flag.String("memory", "12G", "what the guest may use of this machine's")
 	stay := flag.Duration("stay", 10*time.Minute, "how long it stays with all connections")
+	most := flag.Int("most", 100_000, "how many connections: steps beyond are left out")
 	limit := flag.Duration("time", time.Hour, "most that the guest may take")
 	flag.Parse()
 	if flag.NArg() != 2 {
@@ -70,7 +71,7 @@ func run(ctx context.Context) error {
 	cmd := exec.CommandContext(ctx, filepath.Join(*cache, "linux"),
 		"mem="+*memory, "seccomp=on", "rootfstype=hostfs", "rootflags=/", "ro", "init="+self,
 		"con=null", "con0=null,fd:1", "ssl=null", "quiet", "panic=-1",
-		"--", binaries, filepath.Dir(report), filepath.Base(report), stay.String(), host)
+		"--", binaries, filepath.Dir(report), filepath.Base(report), stay.String(), fmt.Sprint(*most), host)
 	// A group of its own: the guest's processes are processes here.
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
 	cmd.Cancel = func() error { return syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL) }
