@@ -47,6 +47,7 @@ func (p *proxy) endOrphans(ctx context.Context) error {
 	asked := false  // for a sign of life, on the tick before
 	answers := true // all concentrators, on the tick before
 	var last uint64 // flow that was looked at
+	var kept keeper
 	for {
 		select {
 		case <-ctx.Done():
@@ -59,6 +60,8 @@ func (p *proxy) endOrphans(ctx context.Context) error {
 		case <-time.After(orphanTick):
 		}
 		now := time.Now()
+		all := p.flows.List()
+		kept.keep(all)
 		wans := p.lines.WANs()
 		up, back := false, false
 		for _, w := range wans {
@@ -75,7 +78,6 @@ func (p *proxy) endOrphans(ctx context.Context) error {
 			continue
 		}
 		next := map[*flows.Flow]time.Time{}
-		all := p.flows.List()
 		if back || asked {
 			for _, f := range all {
 				askForSign(f, back)
@@ -115,12 +117,12 @@ func askForSign(f *flows.Flow, ask bool) {
 	if f.Concentrator == "" {
 		return
 	}
-	idle := signTime
-	if !ask {
-		idle = upstream.KeepAlive.Idle
+	probes := upstream.KeepAlive
+	if ask {
+		probes.Idle = signTime
 	}
 	if c := f.Upstream(); c != nil {
-		_ = mptcp.SetKeepIdle(c, idle) // or it has ended
+		_ = mptcp.SetKeepAlive(c, probes) // or it has ended
 	}
 }
 

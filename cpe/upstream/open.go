@@ -69,7 +69,7 @@ func (c *Converter) over(line uplink.WAN, to netip.AddrPort, way Way) *Attempt {
 		Line: line, converter: c, to: to,
 		dialer: mptcp.Dialer{
 			Device: line.Device, Source: source, Mark: c.mark,
-			KeepAlive: KeepAlive, ReceiveBuffer: receiveBuffer, Control: byBandwidth,
+			ReceiveBuffer: receiveBuffer, Control: byBandwidth,
 		},
 	}
 	switch way {
@@ -93,7 +93,8 @@ func (a *Attempt) route() warm.Route {
 const receiveBuffer = 8 << 20
 
 // KeepAlive finds dead peers and keeps NAT state on idle connections; one
-// small packet each way every four minutes.
+// small packet each way every four minutes. A new connection has it not: most
+// end long before, and its four system calls are spared.
 var KeepAlive = net.KeepAliveConfig{Enable: true, Idle: 240 * time.Second, Interval: 30 * time.Second, Count: 4}
 
 // oneSYN is the most that goes in a SYN, in bytes: what the least MTU of IPv6

@@ -179,6 +179,9 @@ func (c *Converter) hold(ctx context.Context, attempt *Attempt) (*warm.Conn, err
 	if err != nil || !isMPTCP {
 		return nil, mptcp.ErrNotMPTCP
 	}
+	if err := mptcp.SetKeepAlive(conn, KeepAlive); err != nil {
+		return nil, err
+	}
 	_ = conn.SetDeadline(time.Time{})
 	ready = true
 	return &warm.Conn{

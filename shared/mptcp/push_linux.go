@@ -1,8 +1,8 @@
 package mptcp
 
 import (
+	"net"
 	"syscall"
-	"time"
 
 	"golang.org/x/sys/unix"
 )
@@ -32,10 +32,8 @@ func Push(c syscall.Conn) error {
 	})
 }
 
-// SetKeepIdle has keepalive probes, which must be on, begin when nothing was
-// heard on a subflow for d, a whole number of seconds.
-func SetKeepIdle(c syscall.Conn, d time.Duration) error {
-	return control(c, func(fd uintptr) error {
-		return unix.SetsockoptInt(int(fd), unix.IPPROTO_TCP, unix.TCP_KEEPIDLE, int(d/time.Second))
-	})
+// SetKeepAlive has a connection's subflows, and those to come, probe their peer as
+// k, which must be enabled, says.
+func SetKeepAlive(c syscall.Conn, k net.KeepAliveConfig) error {
+	return control(c, func(fd uintptr) error { return setAll(int(fd), keepAlive(k)) })
 }
