@@ -350,7 +350,9 @@ func (p *proxy) join(c *concentrator, f *flow, up *relay.Socket, attempt *upstre
 		c.FlowEnded(attempt, ended.Server(), r.Down)
 		c.Joins(ended.Server(), attempt.Line.Name, f.started)
 		p.bookLines(ended.Server(), attempt, r)
-		f.log.Debug("flow ended", "src", f.src, "dst", f.dst, "up", r.Up, "down", r.Down, "err", r.Err, "took", time.Since(f.started))
+		if f.log.Enabled(logline.Debug) { // else all of this would go to the heap for nothing
+			f.log.Debug("flow ended", "src", f.src, "dst", f.dst, "up", r.Up, "down", r.Down, "err", r.Err, "took", time.Since(f.started))
+		}
 	})
 }
 

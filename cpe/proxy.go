@@ -117,9 +117,17 @@ func (p *proxy) load() int {
 	return p.engine.Active() + int(p.counters.setups.Load()) + p.held.standing()
 }
 
+// little is what a flow carries before it is worth asking which lines it went
+// over: most of it was gone before there was another subflow.
+const little = 4 << 10
+
 // bookLines books a flow's bytes under the lines that carried them.
 func (p *proxy) bookLines(up syscall.Conn, attempt *upstream.Attempt, r relay.Result) {
 	attempt.Carried(up)
+	if r.Up+r.Down <= little {
+		p.ledger.Account("wan/"+attempt.Line.Name).Add(r.Up, r.Down)
+		return
+	}
 	subflows, err := mptcp.Subflows(up)
 	if err != nil || len(subflows) == 0 { // plain TCP, or ended already
 		p.ledger.Account("wan/"+attempt.Line.Name).Add(r.Up, r.Down)
