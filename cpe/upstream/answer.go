@@ -36,7 +36,7 @@ func (c *Converter) Answer(ctx context.Context, conn *relay.Socket, a *Attempt, 
 // and has it repaired if that does not bring it.
 func (c *Converter) wait(ctx context.Context, conn *relay.Socket, a *Attempt, buf []byte) answered {
 	err := a.failed
-	if err == nil {
+	if err == nil && !a.early {
 		err = c.await(ctx, conn, a)
 	}
 	if err == nil {

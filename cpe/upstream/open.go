@@ -38,6 +38,7 @@ type Attempt struct {
 	// strayed: the request left with a SYN that was not answered in time, and
 	// may arrive yet.
 	strayed bool
+	early   bool // the answer has begun to arrive in Open
 }
 
 // Way is how a request is to reach the converter.
@@ -177,18 +178,25 @@ func (a *Attempt) Superseded() bool {
 // Learn looks at a connection on which the converter's answer has arrived.
 // It returns whether the connection is MPTCP.
 func (a *Attempt) Learn(conn *relay.Socket) (isMPTCP bool) {
-	isMPTCP, err := mptcp.IsMPTCP(conn)
-	if err == nil {
-		a.converter.passes.learn(a.Line.Name, isMPTCP)
-	}
-	if err != nil || !a.SynData {
-		a.converter.countZeroRTT(a.warm != nil)
+	c := a.converter
+	if !a.SynData {
+		isMPTCP, err := mptcp.IsMPTCP(conn)
+		if err == nil {
+			c.passes.learn(a.Line.Name, isMPTCP)
+		}
+		c.countZeroRTT(a.warm != nil)
 		return isMPTCP
 	}
-	acked, err := mptcp.SynDataAcked(conn)
-	a.converter.countZeroRTT(err == nil && acked)
-	if err == nil {
-		a.converter.learnSynData(a.route(), acked, isMPTCP)
+	begun, err := mptcp.Opened(conn)
+	if err != nil {
+		c.countZeroRTT(a.warm != nil)
+		return begun.MPTCP
 	}
-	return isMPTCP
+	c.passes.learn(a.Line.Name, begun.MPTCP)
+	c.countZeroRTT(begun.SynDataAcked)
+	c.learnSynData(a.route(), begun.SynDataAcked, begun.MPTCP)
+	if a.early && begun.RTT > 0 {
+		c.shookHands(a.Line.Name, begun.RTT)
+	}
+	return begun.MPTCP
 }

@@ -43,7 +43,14 @@ func (a *Attempt) race(ctx context.Context, until time.Time, request []byte) (*r
 	if err != nil {
 		return nil, err
 	}
-	if over, _ := planned.Connected(ctx, min(time.Until(until), a.raceAfter())); over {
+	patient := started.Add(a.raceAfter())
+	if patient.After(until) {
+		patient = until
+	}
+	if request != nil && a.answersEarly(planned, request, patient) {
+		return planned.Socket(), nil
+	}
+	if over, _ := planned.Connected(ctx, time.Until(patient)); over {
 		return a.finish(ctx, planned, started)
 	}
 	ctx, cancel := context.WithDeadline(ctx, until) // few come here

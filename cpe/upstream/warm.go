@@ -59,7 +59,7 @@ func (c *Converter) Warm(mode config.Mode) *Attempt {
 		return nil
 	}
 	a := *conn.Note.(*held).attempt
-	a.warm, a.Mode = conn, mode
+	a.warm, a.Mode, a.early = conn, mode, false
 	c.Joins(conn, a.Line.Name, conn.Parked())
 	return &a
 }

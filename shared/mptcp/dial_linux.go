@@ -48,6 +48,10 @@ type Dialer struct {
 	From netip.AddrPort
 	// Control, if set, runs on the socket before it is bound and connected.
 	Control func(fd int) error
+
+	// Taken is set by Start where SynData is: how many of the first bytes the SYN
+	// took, or the send buffer behind it.
+	Taken int
 }
 
 // Dial connects to the given address, sends first in whole and returns the
@@ -131,6 +135,7 @@ func (d *Dialer) Start(to netip.AddrPort, first []byte) (fd, sent int, err error
 			}
 			sent, err = 0, connect(fd, &addr)
 		}
+		d.Taken = sent
 	} else {
 		err = connect(fd, &addr)
 	}

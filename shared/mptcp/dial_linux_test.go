@@ -122,6 +122,9 @@ func TestDial(t *testing.T) {
 				if got, err := SynDataAcked(side.c); got != tt.wantAcked || err != nil {
 					t.Errorf("%s: SynDataAcked = %v, %v; want %v", side.name, got, err, tt.wantAcked)
 				}
+				if got, err := Opened(side.c); got.MPTCP != tt.wantMPTCP || got.SynDataAcked != tt.wantAcked || got.RTT == 0 || err != nil {
+					t.Errorf("%s: Opened = %+v, %v", side.name, got, err)
+				}
 			}
 		})
 	}

@@ -4,8 +4,10 @@ import (
 	"errors"
 	"fmt"
 	"net/netip"
+	"runtime"
 	"syscall"
 	"time"
+	"unsafe"
 
 	"golang.org/x/sys/unix"
 )
@@ -132,6 +134,44 @@ func Handshake(c syscall.Conn) (inSYN, complete bool, err error) {
 	}
 	complete, err = info.established(c)
 	return info.inSYN(), complete, err
+}
+
+// Opening is how a connection has begun that offered data in its SYN.
+type Opening struct {
+	MPTCP        bool          // as IsMPTCP tells
+	SynDataAcked bool          // as SynDataAcked tells
+	RTT          time.Duration // the least so far, of the handshake or after; 0: unknown
+}
+
+// Opened tells how a connection has begun, where the kernel can do so (Linux 6.5)
+// in one system call.
+func Opened(c syscall.Conn) (o Opening, err error) {
+	space := spaces.Get().(*space)
+	defer spaces.Put(space)
+	tcp := &space.tcp[0]
+	full := rawFullInfo{sizeTCPInfoUser: uint32(unsafe.Sizeof(*tcp)), sizeArraysUser: 1}
+	err = control(c, func(fd uintptr) error {
+		var pin runtime.Pinner
+		defer pin.Unpin()
+		pin.Pin(tcp)
+		full.tcpInfo = uint64(uintptr(unsafe.Pointer(tcp)))
+		_, err := getsockopt(fd, unix.SOL_MPTCP, optFullInfo, &full)
+		return err
+	})
+	if err == nil && full.numSubflows > 0 {
+		return Opening{full.info.flags&infoFlagFallback == 0, tcp.Options&tcpOptSynData != 0, subflowOf(tcp).MinRTT}, nil
+	}
+	if o.MPTCP, err = IsMPTCP(c); err != nil { // plain TCP, or an older kernel
+		return o, err
+	}
+	err = control(c, func(fd uintptr) error {
+		_, err := getsockopt(fd, unix.IPPROTO_TCP, unix.TCP_INFO, tcp)
+		return err
+	})
+	if err == nil {
+		o.SynDataAcked, o.RTT = tcp.Options&tcpOptSynData != 0, subflowOf(tcp).MinRTT
+	}
+	return o, err
 }
 
 // outset is what struct tcp_info begins with, of which nothing more is wanted of a

@@ -90,7 +90,7 @@ type rawFullInfo struct {
 	sizeArraysUser    uint32
 	subflowInfo       uint64
 	tcpInfo           uint64
-	_                 rawInfo // the same as MPTCP_INFO
+	info              rawInfo // the same as MPTCP_INFO
 }
 
 // The sizes of Linux 6.18, checked when compiling.
