@@ -28,44 +28,44 @@ func (r *rawFile) config(f *faults) *Config {
 }
 
 func (r *rawMain) apply(f *faults, c *Config) {
-	take(f, &c.Enabled, r.enabled, parseBool)
-	takeList(f, &c.LAN, r.lan, parseDevice)
-	take(f, &c.Mode, r.mode, parseMode)
-	take(f, &c.Accept, r.accept, choice(map[string]Accept{"early": AcceptEarly, "faithful": AcceptFaithful}))
+	take(f, &c.Enabled, r.Enabled, parseBool)
+	takeList(f, &c.LAN, r.LAN, parseDevice)
+	take(f, &c.Mode, r.Mode, parseMode)
+	take(f, &c.Accept, r.Accept, choice(map[string]Accept{"early": AcceptEarly, "faithful": AcceptFaithful}))
 	r.applyFirstByte(f, c)
-	take(f, &c.FirstDataWait, r.firstDataWait, milliseconds(0, maxFirstDataWait))
-	takeList(f, &c.ServerFirstPorts, r.serverFirstPort, parsePort)
+	take(f, &c.FirstDataWait, r.FirstDataWait, milliseconds(0, maxFirstDataWait))
+	takeList(f, &c.ServerFirstPorts, r.ServerFirstPort, parsePort)
 	order.Slice(c.ServerFirstPorts, func(i, j int) bool { return c.ServerFirstPorts[i] < c.ServerFirstPorts[j] })
-	take(f, &c.OnFailure, r.onFailure, choice(map[string]OnFailure{"direct": FailDirect, "refuse": FailRefuse}))
-	take(f, &c.Port, r.port, parsePort)
-	take(f, &c.ConnectTimeout, r.connectTimeout, milliseconds(minTimeout, maxTimeout))
-	take(f, &c.MaxFlows, r.maxFlows, number(1, maxMaxFlows))
-	take(f, &c.MemoryLimit, r.memoryLimit, number(0, maxMemory))
-	take(f, &c.GCPercent, r.gcPercent, number(0, maxGCPercent))
-	take(f, &c.QUIC, r.quic, choice(map[string]QUIC{"pass": QUICPass, "refuse": QUICRefuse}))
-	take(f, &c.LogLevel, r.logLevel, choice(logLevels()))
-	take(f, &c.Control, r.control, parseSocketPath)
+	take(f, &c.OnFailure, r.OnFailure, choice(map[string]OnFailure{"direct": FailDirect, "refuse": FailRefuse}))
+	take(f, &c.Port, r.Port, parsePort)
+	take(f, &c.ConnectTimeout, r.ConnectTimeout, milliseconds(minTimeout, maxTimeout))
+	take(f, &c.MaxFlows, r.MaxFlows, number(1, maxMaxFlows))
+	take(f, &c.MemoryLimit, r.MemoryLimit, number(0, maxMemory))
+	take(f, &c.GCPercent, r.GCPercent, number(0, maxGCPercent))
+	take(f, &c.QUIC, r.Quic, choice(map[string]QUIC{"pass": QUICPass, "refuse": QUICRefuse}))
+	take(f, &c.LogLevel, r.LogLevel, choice(logLevels()))
+	take(f, &c.Control, r.Control, parseSocketPath)
 }
 
 // applyFirstByte reads first_byte, the size of the pool, and syn_data, which
 // first_byte replaced.
 func (r *rawMain) applyFirstByte(f *faults, c *Config) {
-	take(f, &c.FirstByte, r.synData, choice(map[string]FirstByte{"off": FirstBytePlain, "on": FirstByteSYN}))
-	if r.synData != nil && r.firstByte != nil {
-		f.add(r.synData.line, "option \"syn_data\": first_byte has replaced it: remove this line")
+	take(f, &c.FirstByte, r.SynData, choice(map[string]FirstByte{"off": FirstBytePlain, "on": FirstByteSYN}))
+	if r.SynData != nil && r.FirstByte != nil {
+		f.add(r.SynData.line, "option \"syn_data\": first_byte has replaced it: remove this line")
 	}
-	take(f, &c.FirstByte, r.firstByte, choice(map[string]FirstByte{
+	take(f, &c.FirstByte, r.FirstByte, choice(map[string]FirstByte{
 		"auto": FirstByteAuto, "warm": FirstByteWarm, "syn": FirstByteSYN, "plain": FirstBytePlain}))
-	take(f, &c.WarmMin, r.warmMin, number(0, maxWarm))
-	take(f, &c.WarmMax, r.warmMax, number(0, maxWarm))
+	take(f, &c.WarmMin, r.WarmMin, number(0, maxWarm))
+	take(f, &c.WarmMax, r.WarmMax, number(0, maxWarm))
 	switch {
 	case c.WarmMin <= c.WarmMax:
-	case r.warmMax == nil:
+	case r.WarmMax == nil:
 		c.WarmMax = c.WarmMin
-	case r.warmMin == nil:
+	case r.WarmMin == nil:
 		c.WarmMin = c.WarmMax
 	default:
-		f.add(r.warmMin.line, "option \"warm_min\": %d is more than warm_max, %d", c.WarmMin, c.WarmMax)
+		f.add(r.WarmMin.line, "option \"warm_min\": %d is more than warm_max, %d", c.WarmMin, c.WarmMax)
 	}
 }
 
@@ -73,21 +73,21 @@ func (r *rawFile) addConcentrators(f *faults, c *Config) {
 	for _, raw := range r.concentrators {
 		enabled := true
 		one := Concentrator{Name: raw.name, Port: defaultConvertPort}
-		take(f, &enabled, raw.enabled, parseBool)
-		takeList(f, &one.Addresses, raw.address, parseAddress)
-		take(f, &one.Port, raw.port, parsePort)
-		take(f, &one.Cookie, raw.cookie, parseCookie)
-		take(f, &one.Key, raw.key, parseKeyID)
-		take(f, &one.Forwards, raw.forwards, parseBool)
-		take(f, &one.OnPath, raw.mode, choice(map[string]bool{"explicit": false, "on-path": true}))
-		if one.OnPath && (raw.key != nil || raw.cookie != nil || one.Forwards) {
+		take(f, &enabled, raw.Enabled, parseBool)
+		takeList(f, &one.Addresses, raw.Address, parseAddress)
+		take(f, &one.Port, raw.Port, parsePort)
+		take(f, &one.Cookie, raw.Cookie, parseCookie)
+		take(f, &one.Key, raw.Key, parseKeyID)
+		take(f, &one.Forwards, raw.Forwards, parseBool)
+		take(f, &one.OnPath, raw.Mode, choice(map[string]bool{"explicit": false, "on-path": true}))
+		if one.OnPath && (raw.Key != nil || raw.Cookie != nil || one.Forwards) {
 			f.add(raw.line, "%v: in mode on-path there is no request: remove key, cookie and forwards", raw.header)
 		}
 		switch {
-		case len(raw.address) == 0 && enabled:
+		case len(raw.Address) == 0 && enabled:
 			f.add(raw.line, "%v: needs at least one: list address", raw.header)
-		case len(raw.address) > maxAddresses:
-			f.add(raw.line, "%v: has %d addresses: at most %d are allowed", raw.header, len(raw.address), maxAddresses)
+		case len(raw.Address) > maxAddresses:
+			f.add(raw.line, "%v: has %d addresses: at most %d are allowed", raw.header, len(raw.Address), maxAddresses)
 		}
 		if !enabled {
 			continue
@@ -105,15 +105,15 @@ func (r *rawFile) addWANs(f *faults, c *Config) {
 	for _, raw := range r.wans {
 		enabled := true
 		w := WAN{Name: raw.name, ResetDay: defaultResetDay, QuotaWarning: defaultQuotaWarning}
-		take(f, &enabled, raw.enabled, parseBool)
-		take(f, &w.Device, raw.device, parseDevice)
-		take(f, &w.Interface, raw.iface, parseInterface)
-		take(f, &w.Role, raw.role, choice(map[string]Role{"primary": Primary, "secondary": Secondary, "standby": Standby}))
-		take(f, &w.Metered, raw.metered, parseBool)
-		take(f, &w.RateDown, raw.rateDown, number(0, maxRate))
-		take(f, &w.RateUp, raw.rateUp, number(0, maxRate))
+		take(f, &enabled, raw.Enabled, parseBool)
+		take(f, &w.Device, raw.Device, parseDevice)
+		take(f, &w.Interface, raw.Interface, parseInterface)
+		take(f, &w.Role, raw.Role, choice(map[string]Role{"primary": Primary, "secondary": Secondary, "standby": Standby}))
+		take(f, &w.Metered, raw.Metered, parseBool)
+		take(f, &w.RateDown, raw.RateDown, number(0, maxRate))
+		take(f, &w.RateUp, raw.RateUp, number(0, maxRate))
 		raw.applyQuota(f, &w)
-		if (raw.device == nil) == (raw.iface == nil) {
+		if (raw.Device == nil) == (raw.Interface == nil) {
 			f.add(raw.line, "%v: needs exactly one of option device and option interface", raw.header)
 		}
 		if !enabled {
@@ -130,7 +130,7 @@ func (r *rawFile) addWANs(f *faults, c *Config) {
 			f.add(raw.line, "%v: device %q is also in list lan", raw.header, w.Device)
 		}
 		lines[key] = raw.line
-		roles = append(roles, raw.role)
+		roles = append(roles, raw.Role)
 		c.WANs = append(c.WANs, w)
 		if len(c.WANs) == maxWANs+1 {
 			f.add(raw.line, "%v: at most %d wans may be enabled", raw.header, maxWANs)
@@ -143,10 +143,10 @@ func (r *rawFile) addWANs(f *faults, c *Config) {
 }
 
 func (r *rawWAN) applyQuota(f *faults, w *WAN) {
-	take(f, &w.Quota, r.quota, parseSize)
-	take(f, &w.ResetDay, r.resetDay, number(1, maxResetDay))
-	take(f, &w.QuotaAction, r.quotaAction, choice(map[string]QuotaAction{"standby": QuotaStandby, "off": QuotaOff}))
-	take(f, &w.QuotaWarning, r.quotaWarning, number(1, maxQuotaWarning))
+	take(f, &w.Quota, r.Quota, parseSize)
+	take(f, &w.ResetDay, r.ResetDay, number(1, maxResetDay))
+	take(f, &w.QuotaAction, r.QuotaAction, choice(map[string]QuotaAction{"standby": QuotaStandby, "off": QuotaOff}))
+	take(f, &w.QuotaWarning, r.QuotaWarning, number(1, maxQuotaWarning))
 }
 
 // defaultRoles gives a role to the WANs that name none: the first is primary
@@ -166,12 +166,12 @@ func defaultRoles(wans []WAN, given []*value) {
 
 func (r *rawBypass) apply(f *faults, b *Bypass) {
 	var destinations []netip.Prefix
-	takeList(f, &destinations, r.destination, parsePrefix)
+	takeList(f, &destinations, r.Destination, parsePrefix)
 	b.Destinations = append(b.Destinations, destinations...)
 	var ports []PortRange
-	takeList(f, &ports, r.port, parsePortRange)
+	takeList(f, &ports, r.Port, parsePortRange)
 	b.Ports = append(b.Ports, ports...)
-	hosts, macs := takeHosts(f, r.host)
+	hosts, macs := takeHosts(f, r.Host)
 	b.Hosts, b.MACs = append(b.Hosts, hosts...), append(b.MACs, macs...)
 }
 

@@ -2,6 +2,7 @@ package config
 
 import (
 	"fmt"
+	"reflect"
 	"strings"
 
 	"tandem/shared/nocmp"
@@ -41,99 +42,78 @@ type rawFile struct {
 	redirects     []*rawRedirect
 }
 
-// rawSection is one kind of section: fields maps the options it may hold to
-// where they go, a **value for an option or a *[]value for a list.
-type rawSection interface {
-	fields() map[string]any
+// fields maps the options that a section may hold to where they go: a **value
+// for an option, a *[]value for a list. (Maps written out took 6 kB more of a
+// router's program.)
+func fields(raw any) map[string]any {
+	all := map[string]any{}
+	v := reflect.ValueOf(raw).Elem()
+	for i := range v.NumField() {
+		if _, tag, ok := strings.Cut(string(v.Type().Field(i).Tag), `uci:"`); ok {
+			all[strings.TrimSuffix(tag, `"`)] = v.Field(i).Addr().Interface()
+		}
+	}
+	return all
 }
 
 type rawMain struct {
+	_ nocmp.Field
 	header
-	enabled, mode, accept, firstByte, warmMin, warmMax, synData *value
-	firstDataWait, onFailure, port                              *value
-	connectTimeout, maxFlows, logLevel, control                 *value
-	lan, serverFirstPort                                        []value
-	memoryLimit, gcPercent                                      *value // read by the init script
-	quic                                                        *value
-}
-
-func (r *rawMain) fields() map[string]any {
-	return map[string]any{
-		"enabled":           &r.enabled,
-		"lan":               &r.lan,
-		"mode":              &r.mode,
-		"accept":            &r.accept,
-		"first_byte":        &r.firstByte,
-		"warm_min":          &r.warmMin,
-		"warm_max":          &r.warmMax,
-		"syn_data":          &r.synData,
-		"first_data_wait":   &r.firstDataWait,
-		"server_first_port": &r.serverFirstPort,
-		"on_failure":        &r.onFailure,
-		"port":              &r.port,
-		"connect_timeout":   &r.connectTimeout,
-		"max_flows":         &r.maxFlows,
-		"memory_limit":      &r.memoryLimit,
-		"gc_percent":        &r.gcPercent,
-		"quic":              &r.quic,
-		"log_level":         &r.logLevel,
-		"control":           &r.control,
-	}
+	Enabled         *value  `uci:"enabled"`
+	LAN             []value `uci:"lan"`
+	Mode            *value  `uci:"mode"`
+	Accept          *value  `uci:"accept"`
+	FirstByte       *value  `uci:"first_byte"`
+	WarmMin         *value  `uci:"warm_min"`
+	WarmMax         *value  `uci:"warm_max"`
+	SynData         *value  `uci:"syn_data"`
+	FirstDataWait   *value  `uci:"first_data_wait"`
+	ServerFirstPort []value `uci:"server_first_port"`
+	OnFailure       *value  `uci:"on_failure"`
+	Port            *value  `uci:"port"`
+	ConnectTimeout  *value  `uci:"connect_timeout"`
+	MaxFlows        *value  `uci:"max_flows"`
+	MemoryLimit     *value  `uci:"memory_limit"` // read by the init script
+	GCPercent       *value  `uci:"gc_percent"`   // read by the init script
+	Quic            *value  `uci:"quic"`
+	LogLevel        *value  `uci:"log_level"`
+	Control         *value  `uci:"control"`
 }
 
 type rawConcentrator struct {
+	_ nocmp.Field
 	header
-	enabled, port, cookie, key, forwards, mode *value
-	address                                    []value
-}
-
-func (r *rawConcentrator) fields() map[string]any {
-	return map[string]any{
-		"enabled":  &r.enabled,
-		"address":  &r.address,
-		"port":     &r.port,
-		"cookie":   &r.cookie,
-		"key":      &r.key,
-		"forwards": &r.forwards,
-		"mode":     &r.mode,
-	}
+	Enabled  *value  `uci:"enabled"`
+	Address  []value `uci:"address"`
+	Port     *value  `uci:"port"`
+	Cookie   *value  `uci:"cookie"`
+	Key      *value  `uci:"key"`
+	Forwards *value  `uci:"forwards"`
+	Mode     *value  `uci:"mode"`
 }
 
 type rawWAN struct {
 	_ nocmp.Field
 	header
-	enabled, device, iface, role, metered      *value
-	rateDown, rateUp                           *value
-	quota, resetDay, quotaAction, quotaWarning *value
-}
-
-func (r *rawWAN) fields() map[string]any {
-	return map[string]any{
-		"enabled":       &r.enabled,
-		"device":        &r.device,
-		"interface":     &r.iface,
-		"role":          &r.role,
-		"metered":       &r.metered,
-		"rate_down":     &r.rateDown,
-		"rate_up":       &r.rateUp,
-		"quota":         &r.quota,
-		"reset_day":     &r.resetDay,
-		"quota_action":  &r.quotaAction,
-		"quota_warning": &r.quotaWarning,
-	}
+	Enabled      *value `uci:"enabled"`
+	Device       *value `uci:"device"`
+	Interface    *value `uci:"interface"`
+	Role         *value `uci:"role"`
+	Metered      *value `uci:"metered"`
+	RateDown     *value `uci:"rate_down"`
+	RateUp       *value `uci:"rate_up"`
+	Quota        *value `uci:"quota"`
+	ResetDay     *value `uci:"reset_day"`
+	QuotaAction  *value `uci:"quota_action"`
+	QuotaWarning *value `uci:"quota_warning"`
 }
 
 type rawBypass struct {
+	_ nocmp.Field
 	header
-	destination, port, host []value
-}
-
-func (r *rawBypass) fields() map[string]any {
-	return map[string]any{
-		"destination": &r.destination,
-		"port":        &r.port,
-		"host":        &r.host,
-	}
+	Destination []value `uci:"destination"`
+	Port        []value `uci:"port"`
+	Host        []value `uci:"host"`
 }
 
 // decode sorts sections into raw structs and refuses what the file may not
@@ -142,7 +122,7 @@ func decode(f *faults, sections []*section) *rawFile {
 	r := &rawFile{}
 	for _, s := range sections {
 		h := header{typ: s.typ, name: s.name, line: s.line}
-		var into rawSection
+		var into any
 		switch s.typ {
 		case "tandem":
 			m := &rawMain{header: h}
@@ -171,7 +151,7 @@ func decode(f *faults, sections []*section) *rawFile {
 			f.add(s.line, "unknown section type %q: tandem, concentrator, wan, bypass, rule and redirect are known", clip(s.typ))
 			continue
 		}
-		f.fill(into.fields(), s)
+		f.fill(fields(into), s)
 	}
 	return r
 }

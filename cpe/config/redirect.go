@@ -26,24 +26,18 @@ func (r Redirect) Target(port uint16) netip.AddrPort {
 type rawRedirect struct {
 	_ nocmp.Field
 	header
-	enabled, srcPort, destIP, destPort, source *value
-}
-
-func (r *rawRedirect) fields() map[string]any {
-	return map[string]any{
-		"enabled":   &r.enabled,
-		"src_dport": &r.srcPort,
-		"dest_ip":   &r.destIP,
-		"dest_port": &r.destPort,
-		"source":    &r.source,
-	}
+	Enabled  *value `uci:"enabled"`
+	SrcPort  *value `uci:"src_dport"`
+	DestIP   *value `uci:"dest_ip"`
+	DestPort *value `uci:"dest_port"`
+	Source   *value `uci:"source"`
 }
 
 func (r *rawFile) addRedirects(f *faults, c *Config) {
 	lines := map[int]int{} // of each port in use
 	for _, raw := range r.redirects {
 		enabled := true
-		take(f, &enabled, raw.enabled, parseBool)
+		take(f, &enabled, raw.Enabled, parseBool)
 		one := raw.redirect(f)
 		if !enabled {
 			continue
@@ -64,14 +58,14 @@ func (r *rawFile) addRedirects(f *faults, c *Config) {
 
 func (r *rawRedirect) redirect(f *faults) Redirect {
 	one := Redirect{Name: r.name}
-	if r.srcPort == nil || r.destIP == nil {
+	if r.SrcPort == nil || r.DestIP == nil {
 		f.add(r.line, "%v: needs option src_dport, a port of the concentrator, and option dest_ip, a LAN host", r.header)
 	}
-	take(f, &one.Ports, r.srcPort, parseForwarded)
+	take(f, &one.Ports, r.SrcPort, parseForwarded)
 	one.Port = one.Ports.First
-	take(f, &one.Host, r.destIP, parseAddress)
-	take(f, &one.Port, r.destPort, parsePort)
-	take(f, &one.Router, r.source, choice(map[string]bool{"remote": false, "router": true}))
+	take(f, &one.Host, r.DestIP, parseAddress)
+	take(f, &one.Port, r.DestPort, parsePort)
+	take(f, &one.Router, r.Source, choice(map[string]bool{"remote": false, "router": true}))
 	if int(one.Port)+int(one.Ports.Last-one.Ports.First) > 65535 {
 		f.add(r.line, "%v: %s from port %d on goes beyond port 65535", r.header, one.Ports, one.Port)
 	}

@@ -5,6 +5,8 @@ import (
 	"net"
 	"net/netip"
 	"strings"
+
+	"tandem/shared/nocmp"
 )
 
 // Rule says what becomes of the flows that it matches. A list that is empty
@@ -90,27 +92,21 @@ const (
 )
 
 type rawRule struct {
+	_ nocmp.Field
 	header
-	enabled, action, proto        *value
-	host, destination, port, dscp []value
-}
-
-func (r *rawRule) fields() map[string]any {
-	return map[string]any{
-		"enabled":     &r.enabled,
-		"action":      &r.action,
-		"proto":       &r.proto,
-		"host":        &r.host,
-		"destination": &r.destination,
-		"port":        &r.port,
-		"dscp":        &r.dscp,
-	}
+	Enabled     *value  `uci:"enabled"`
+	Action      *value  `uci:"action"`
+	Proto       *value  `uci:"proto"`
+	Host        []value `uci:"host"`
+	Destination []value `uci:"destination"`
+	Port        []value `uci:"port"`
+	DSCP        []value `uci:"dscp"`
 }
 
 func (r *rawFile) addRules(f *faults, c *Config) {
 	for _, raw := range r.rules {
 		enabled := true
-		take(f, &enabled, raw.enabled, parseBool)
+		take(f, &enabled, raw.Enabled, parseBool)
 		if rule := raw.rule(f); enabled {
 			c.Rules = append(c.Rules, rule)
 		}
@@ -125,27 +121,27 @@ func (r *rawFile) addRules(f *faults, c *Config) {
 // tandem has, too.
 func (r *rawRule) rule(f *faults) Rule {
 	rule := Rule{Name: r.name, Line: r.line}
-	if r.action == nil {
+	if r.Action == nil {
 		f.add(r.line, "%v: needs an option action: %s", r.header, strings.Join(namesIn(rulings()), ", "))
 	}
 	var what ruling
-	take(f, &what, r.action, choice(rulings()))
+	take(f, &what, r.Action, choice(rulings()))
 	rule.Action, rule.Mode = what.Action, what.Mode
-	take(f, &rule.Proto, r.proto, choice(protos))
-	rule.Hosts, rule.MACs = takeHosts(f, r.host)
-	takeList(f, &rule.Destinations, r.destination, parsePrefix)
-	takeList(f, &rule.Ports, r.port, parsePortRange)
-	takeList(f, &rule.DSCP, r.dscp, parseDSCP)
-	for _, list := range [][]value{r.host, r.destination, r.port, r.dscp} {
+	take(f, &rule.Proto, r.Proto, choice(protos))
+	rule.Hosts, rule.MACs = takeHosts(f, r.Host)
+	takeList(f, &rule.Destinations, r.Destination, parsePrefix)
+	takeList(f, &rule.Ports, r.Port, parsePortRange)
+	takeList(f, &rule.DSCP, r.DSCP, parseDSCP)
+	for _, list := range [][]value{r.Host, r.Destination, r.Port, r.DSCP} {
 		if len(list) > maxRuleList {
 			f.add(list[0].line, "list %q: has %d elements: at most %d are allowed in a rule", list[0].option, len(list), maxRuleList)
 		}
 	}
 	switch {
-	case len(r.host)+len(r.destination)+len(r.port)+len(r.dscp) == 0:
+	case len(r.Host)+len(r.Destination)+len(r.Port)+len(r.DSCP) == 0:
 		f.add(r.line, "%v: matches everything: name a host, a destination, a port or a dscp", r.header)
 	case rule.Action == ActionRelay && rule.Proto == UDP:
-		f.add(r.proto.line, "option \"proto\": %q carries TCP only: write tcp, or an action of bypass or refuse", r.action.text)
+		f.add(r.Proto.line, "option \"proto\": %q carries TCP only: write tcp, or an action of bypass or refuse", r.Action.text)
 	case rule.otherFamily():
 		f.add(r.line, "%v: matches nothing: its hosts are of one IP version, its destinations of the other", r.header)
 	}

@@ -1,8 +1,6 @@
 package config
 
 import (
-	"fmt"
-	"strconv"
 	"strings"
 	"time"
 )
@@ -10,7 +8,7 @@ import (
 // Schema says what the file may hold, for programs that edit it: LuCI takes
 // its choices, ranges and defaults from here, so that they stand nowhere
 // twice. The first key is the type of section, the second the option.
-type Schema map[string]options
+type Schema map[string]map[string]*Option
 
 // Option describes one option or list.
 type Option struct {
@@ -41,114 +39,95 @@ const (
 	kindSize      = "size" // amount of data; Max is how many digits
 )
 
+// row is one line of the schema. choices and value are words with spaces between
+// them; without a value there is no default.
+type row struct {
+	section, name, kind string
+	list                bool
+	min, max            int
+	choices, value      string
+}
+
 // Describe returns the schema. Each row stands for the line of parse.go that
-// reads the option; a test holds the two together.
+// reads the option; tests hold the two together. (Rows are data: what computes
+// the same from Default and the parsers is 5 kB of code.)
 func Describe() Schema {
-	d := Default()
-	ms := func(t time.Duration) int { return int(t.Milliseconds()) }
-	main, concentrator, wan, bypass, rule, redirect := options{}, options{}, options{}, options{}, options{}, options{}
+	const milli = int64(time.Millisecond)
+	schema := Schema{}
+	for _, r := range []row{
+		{section: "tandem", name: "enabled", kind: kindBool, value: "0"},
+		{section: "tandem", name: "lan", kind: kindDevice, list: true, max: maxDeviceName, value: "br-lan"},
+		{section: "tandem", name: "mode", kind: kindChoice, choices: "bond overflow failover lowest-delay", value: "bond"},
+		{section: "tandem", name: "accept", kind: kindChoice, choices: "early faithful", value: "early"},
+		{section: "tandem", name: "first_byte", kind: kindChoice, choices: "auto warm syn plain", value: "auto"},
+		{section: "tandem", name: "warm_min", kind: kindNumber, max: maxWarm, value: "2"},
+		{section: "tandem", name: "warm_max", kind: kindNumber, max: maxWarm, value: "64"},
+		{section: "tandem", name: "syn_data", kind: kindChoice, choices: "off on"}, // first_byte has replaced it
+		{section: "tandem", name: "first_data_wait", kind: kindNumber, max: int(int64(maxFirstDataWait) / milli), value: "5"},
+		{section: "tandem", name: "server_first_port", kind: kindPort, list: true, value: "21 22 23 24 25 110 119 143 220 587 2222 2525 3306 3690 4190 5900"},
+		{section: "tandem", name: "on_failure", kind: kindChoice, choices: "direct refuse", value: "direct"},
+		{section: "tandem", name: "port", kind: kindPort, value: "5125"},
+		{section: "tandem", name: "connect_timeout", kind: kindNumber, min: int(int64(minTimeout) / milli), max: int(int64(maxTimeout) / milli), value: "700"},
+		{section: "tandem", name: "max_flows", kind: kindNumber, min: 1, max: maxMaxFlows, value: "4096"},
+		{section: "tandem", name: "memory_limit", kind: kindNumber, max: maxMemory, value: "0"},
+		{section: "tandem", name: "gc_percent", kind: kindNumber, max: maxGCPercent, value: "0"},
+		{section: "tandem", name: "quic", kind: kindChoice, choices: "pass refuse", value: "pass"},
+		{section: "tandem", name: "log_level", kind: kindChoice, choices: "debug error info warn", value: "info"},
+		{section: "tandem", name: "control", kind: kindPath, max: maxSocketPath, value: "/var/run/tandem/control.sock"},
 
-	main.one("enabled", kindBool, d.Enabled)
-	main.list("lan", kindDevice, d.LAN...)
-	main.limit("lan", maxDeviceName)
-	main.choose("mode", d.Mode.String(), modeNames[:]...)
-	main.choose("accept", "early", "early", "faithful")
-	main.choose("first_byte", "auto", "auto", "warm", "syn", "plain")
-	main.amount("warm_min", 0, maxWarm, d.WarmMin)
-	main.amount("warm_max", 0, maxWarm, d.WarmMax)
-	main.choose("syn_data", "", "off", "on") // first_byte has replaced it
-	main.amount("first_data_wait", 0, ms(maxFirstDataWait), ms(d.FirstDataWait))
-	main.list("server_first_port", kindPort, strings.Fields(strings.Trim(fmt.Sprint(d.ServerFirstPorts), "[]"))...)
-	main.choose("on_failure", "direct", "direct", "refuse")
-	main.one("port", kindPort, d.Port)
-	main.amount("connect_timeout", ms(minTimeout), ms(maxTimeout), ms(d.ConnectTimeout))
-	main.amount("max_flows", 1, maxMaxFlows, d.MaxFlows)
-	main.amount("memory_limit", 0, maxMemory, d.MemoryLimit)
-	main.amount("gc_percent", 0, maxGCPercent, d.GCPercent)
-	main.choose("quic", "pass", "pass", "refuse")
-	main.choose("log_level", strings.ToLower(d.LogLevel.String()), namesIn(logLevels())...)
-	main.one("control", kindPath, d.Control)
-	main.limit("control", maxSocketPath)
+		{section: "concentrator", name: "enabled", kind: kindBool, value: "1"},
+		{section: "concentrator", name: "address", kind: kindAddress, list: true, max: maxAddresses},
+		{section: "concentrator", name: "port", kind: kindPort, value: "5124"},
+		{section: "concentrator", name: "cookie", kind: kindCookie, max: maxCookie},
+		{section: "concentrator", name: "key", kind: kindKey},
+		{section: "concentrator", name: "forwards", kind: kindBool, value: "0"},
+		{section: "concentrator", name: "mode", kind: kindChoice, choices: "explicit on-path", value: "explicit"},
 
-	concentrator.one("enabled", kindBool, true)
-	concentrator.list("address", kindAddress)
-	concentrator.limit("address", maxAddresses)
-	concentrator.one("port", kindPort, defaultConvertPort)
-	concentrator.one("cookie", kindCookie, nil)
-	concentrator.limit("cookie", maxCookie)
-	concentrator.one("key", kindKey, nil)
-	concentrator.one("forwards", kindBool, false)
-	concentrator.choose("mode", "explicit", "explicit", "on-path")
+		{section: "wan", name: "enabled", kind: kindBool, value: "1"},
+		{section: "wan", name: "device", kind: kindDevice, max: maxDeviceName},
+		{section: "wan", name: "interface", kind: kindInterface},
+		{section: "wan", name: "role", kind: kindChoice, choices: "primary secondary standby"}, // the default depends on the other lines
+		{section: "wan", name: "metered", kind: kindBool, value: "0"},
+		{section: "wan", name: "rate_down", kind: kindNumber, max: maxRate, value: "0"},
+		{section: "wan", name: "rate_up", kind: kindNumber, max: maxRate, value: "0"},
+		{section: "wan", name: "quota", kind: kindSize, max: maxSizeDigits},
+		{section: "wan", name: "reset_day", kind: kindNumber, min: 1, max: maxResetDay, value: "1"},
+		{section: "wan", name: "quota_action", kind: kindChoice, choices: "standby off", value: "standby"},
+		{section: "wan", name: "quota_warning", kind: kindNumber, min: 1, max: maxQuotaWarning, value: "80"},
 
-	wan.one("enabled", kindBool, true)
-	wan.one("device", kindDevice, nil)
-	wan.limit("device", maxDeviceName)
-	wan.one("interface", kindInterface, nil)
-	wan.choose("role", "", Primary.String(), Secondary.String(), Standby.String()) // the default depends on the other lines
-	wan.one("metered", kindBool, false)
-	wan.amount("rate_down", 0, maxRate, 0)
-	wan.amount("rate_up", 0, maxRate, 0)
-	wan.one("quota", kindSize, nil)
-	wan.limit("quota", maxSizeDigits)
-	wan.amount("reset_day", 1, maxResetDay, defaultResetDay)
-	wan.choose("quota_action", QuotaStandby.String(), QuotaStandby.String(), QuotaOff.String())
-	wan.amount("quota_warning", 1, maxQuotaWarning, defaultQuotaWarning)
+		{section: "bypass", name: "destination", kind: kindPrefix, list: true},
+		{section: "bypass", name: "port", kind: kindPortRange, list: true},
+		{section: "bypass", name: "host", kind: kindHost, list: true},
 
-	bypass.list("destination", kindPrefix)
-	bypass.list("port", kindPortRange)
-	bypass.list("host", kindHost)
+		{section: "rule", name: "enabled", kind: kindBool, value: "1"},
+		{section: "rule", name: "action", kind: kindChoice, choices: "bond bypass failover lowest-delay overflow refuse"},
+		{section: "rule", name: "proto", kind: kindChoice, choices: "any tcp udp", value: "any"},
+		{section: "rule", name: "host", kind: kindHost, list: true},
+		{section: "rule", name: "destination", kind: kindPrefix, list: true},
+		{section: "rule", name: "port", kind: kindPortRange, list: true},
+		{section: "rule", name: "dscp", kind: kindDSCP, list: true, max: maxDSCP},
 
-	rule.one("enabled", kindBool, true)
-	rule.choose("action", "", namesIn(rulings())...)
-	rule.choose("proto", "any", "any", "tcp", "udp")
-	rule.list("host", kindHost)
-	rule.list("destination", kindPrefix)
-	rule.list("port", kindPortRange)
-	rule.list("dscp", kindDSCP)
-	rule.limit("dscp", maxDSCP)
-
-	redirect.one("enabled", kindBool, true)
-	redirect.one("src_dport", kindPortRange, nil)
-	redirect.one("dest_ip", kindAddress, nil)
-	redirect.one("dest_port", kindPort, nil)
-	redirect.choose("source", "remote", "remote", "router")
-
-	return Schema{"tandem": main, "concentrator": concentrator, "wan": wan, "bypass": bypass, "rule": rule, "redirect": redirect}
-}
-
-// options are those of one type of section.
-type options map[string]*Option
-
-// one adds an option with a default, unless that is nil.
-func (o options) one(name, kind string, value any) {
-	text := fmt.Sprint(value)
-	switch value {
-	case nil:
-		o[name] = &Option{Kind: kind}
-		return
-	case true:
-		text = "1"
-	case false:
-		text = "0"
+		{section: "redirect", name: "enabled", kind: kindBool, value: "1"},
+		{section: "redirect", name: "src_dport", kind: kindPortRange},
+		{section: "redirect", name: "dest_ip", kind: kindAddress},
+		{section: "redirect", name: "dest_port", kind: kindPort},
+		{section: "redirect", name: "source", kind: kindChoice, choices: "remote router", value: "remote"},
+	} {
+		if schema[r.section] == nil {
+			schema[r.section] = map[string]*Option{}
+		}
+		schema[r.section][r.name] = r.option()
 	}
-	o[name] = &Option{Kind: kind, Default: []string{text}}
+	return schema
 }
 
-func (o options) list(name, kind string, values ...string) {
-	o[name] = &Option{Kind: kind, List: true, Default: values}
-}
-
-// choose adds an option with one of a few words, and a default unless that is "".
-func (o options) choose(name, value string, choices ...string) {
-	o[name] = &Option{Kind: kindChoice, Choices: choices}
-	if value != "" {
-		o[name].Default = []string{value}
+func (r *row) option() *Option {
+	o := &Option{Kind: r.kind, List: r.list, Choices: strings.Fields(r.choices), Default: strings.Fields(r.value)}
+	if r.kind == kindNumber {
+		o.Min = &r.min
 	}
+	if r.max != 0 {
+		o.Max = &r.max
+	}
+	return o
 }
-
-func (o options) amount(name string, low, high, value int) {
-	o[name] = &Option{Kind: kindNumber, Min: &low, Max: &high, Default: []string{strconv.Itoa(value)}}
-}
-
-// limit is Max of an option that is no number.
-func (o options) limit(name string, most int) { o[name].Max = &most }

@@ -12,28 +12,28 @@ import (
 	"github.com/google/go-cmp/cmp"
 )
 
-var sectionTypes = map[string]func() rawSection{
-	"tandem":       func() rawSection { return &rawMain{} },
-	"concentrator": func() rawSection { return &rawConcentrator{} },
-	"wan":          func() rawSection { return &rawWAN{} },
-	"bypass":       func() rawSection { return &rawBypass{} },
-	"rule":         func() rawSection { return &rawRule{} },
-	"redirect":     func() rawSection { return &rawRedirect{} },
+var sectionTypes = map[string]func() any{
+	"tandem":       func() any { return &rawMain{} },
+	"concentrator": func() any { return &rawConcentrator{} },
+	"wan":          func() any { return &rawWAN{} },
+	"bypass":       func() any { return &rawBypass{} },
+	"rule":         func() any { return &rawRule{} },
+	"redirect":     func() any { return &rawRedirect{} },
 }
 
 // Every option that can be read is described, as what it is, and no other.
 func TestSchemaIsComplete(t *testing.T) {
 	schema := Describe()
 	for typ, raw := range sectionTypes {
-		fields := raw().fields()
-		for name, to := range fields {
+		known := fields(raw())
+		for name, to := range known {
 			o, ok := schema[typ][name]
 			if _, isList := to.(*[]value); !ok || o.List != isList {
 				t.Errorf("option %q of section %s: schema.go has %+v (found: %v), want a row with List = %v", name, typ, o, ok, isList)
 			}
 		}
 		for name := range schema[typ] {
-			if fields[name] == nil {
+			if known[name] == nil {
 				t.Errorf("schema.go describes option %q of section %s, which nothing reads", name, typ)
 			}
 		}
@@ -57,6 +57,18 @@ func accepts(typ, option, text string, isList bool) bool {
 	}
 	_, err := Parse("tandem", strings.NewReader(fmt.Sprintf("config %s '%s'\n\t%s %s '%s'\n", typ, name, word, option, text)))
 	return err == nil || !strings.Contains(err.Error(), fmt.Sprintf("%q", option)+":")
+}
+
+// known returns the words that the parser takes for an option, in order.
+func known(typ, option string) []string {
+	section := typ
+	if typ == "tandem" {
+		section += " main"
+	}
+	_, err := Parse("tandem", strings.NewReader(fmt.Sprintf("config %s\n\toption %s nonsense\n", section, option)))
+	_, words, _ := strings.Cut(err.Error(), `"nonsense" is not one of `)
+	words, _, _ = strings.Cut(words, "\n")
+	return slices.Sorted(slices.Values(strings.Split(words, ", ")))
 }
 
 // The parser takes exactly what the schema says it takes.
@@ -83,6 +95,9 @@ func TestSchemaIsTrue(t *testing.T) {
 					check(s, true)
 				}
 				check("nonsense", false)
+				if got, want := slices.Sorted(slices.Values(o.Choices)), known(typ, name); !slices.Equal(got, want) {
+					t.Errorf("%s.%s: the choices are %q, the parser knows %q", typ, name, got, want)
+				}
 				if len(o.Default) > 0 && !slices.Contains(o.Choices, o.Default[0]) {
 					t.Errorf("%s.%s: default %q is no choice", typ, name, o.Default[0])
 				}
@@ -112,6 +127,28 @@ func TestSchemaIsTrue(t *testing.T) {
 				check(strings.Repeat("ab", *o.Max+4), false)
 			}
 		}
+	}
+}
+
+// A file with all the schema's defaults for section tandem says nothing new.
+func TestSchemaHasTheDefaults(t *testing.T) {
+	text := "config tandem main\n"
+	for name, o := range Describe()["tandem"] {
+		word := "option"
+		if o.List {
+			word = "list"
+		}
+		for _, value := range o.Default {
+			text += fmt.Sprintf("\t%s %s '%s'\n", word, name, value)
+		}
+	}
+	got, err := Parse("tandem", strings.NewReader(text))
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := Default()
+	if diff := cmp.Diff(&want, got); diff != "" {
+		t.Errorf("-Default +schema:\n%s", diff)
 	}
 }
 
