@@ -1,13 +1,25 @@
-// Package order sorts slices in a kilobyte of code. Of package slices' sorting
-// each type of element makes 20 kB, and package sort's needs reflection.
+// Package order sorts slices in a few kilobytes of code. Of package slices'
+// sorting each type of element makes 20 kB, and package sort's needs a second
+// package for reflection, beside the one that printing needs anyway.
 package order
 
-// Slice sorts s so that elements that are equal keep their order. less compares
-// the elements at two places of s as it is before.
-func Slice[T any](s []T, less func(i, j int) bool) {
-	was := append([]T(nil), s...)
-	for i, from := range sorted(len(s), less) {
-		s[i] = was[from]
+import "reflect"
+
+// Slice sorts s, a slice, so that elements that are equal keep their order. less
+// compares the elements at two places of s as it is before.
+func Slice(s any, less func(i, j int) bool) {
+	from := sorted(reflect.ValueOf(s).Len(), less)
+	swap := reflect.Swapper(s)
+	for at := range from {
+		// What belongs here comes here for what is here, which so gets to the next
+		// place of the round, until that is where it belongs.
+		for i := at; from[i] != i; {
+			next := from[i]
+			if next != at {
+				swap(i, next)
+			}
+			i, from[i] = next, i
+		}
 	}
 }
 
