@@ -58,6 +58,7 @@ type zeroRTTReport struct {
 
 // trustReport is about the key of a concentrator, never the key itself.
 type trustReport struct {
+	_             nocmp.Field
 	Key           string `json:"key"`             // its id
 	ClockOffsetMS int64  `json:"clock_offset_ms"` // the concentrator's clock less ours, where it said so
 	Proven        int64  `json:"proven_answers"`
@@ -137,7 +138,7 @@ func (d *cpe) status(each func(*flows.Flow, []mptcp.Subflow)) report {
 			cr.LastHeard = &heard
 		}
 		if t := c.Trust(); t.Key != "" {
-			cr.Trust = &trustReport{t.Key, t.Ahead.Milliseconds(), t.Proven, t.Unproven, t.Retries}
+			cr.Trust = &trustReport{Key: t.Key, ClockOffsetMS: t.Ahead.Milliseconds(), Proven: t.Proven, Unproven: t.Unproven, Retries: t.Retries}
 		}
 		cr.ZeroRTT.Hits, cr.ZeroRTT.Total = c.ZeroRTT()
 		if cr.ZeroRTT.Total > 0 {

@@ -5,6 +5,7 @@ import (
 	"slices"
 	"strings"
 
+	"tandem/shared/nocmp"
 	"tandem/shared/order"
 )
 
@@ -25,6 +26,7 @@ type block struct {
 
 // cut replaces text[from:to].
 type cut struct {
+	_        nocmp.Field
 	from, to int
 	with     string
 }
@@ -121,10 +123,10 @@ func (e *edit) set(b *block, option, value string) {
 func (e *edit) replace(s statement, value string) {
 	if len(s.args) < 2 {
 		at := s.args[0].end
-		e.cuts = append(e.cuts, cut{at, at, " '" + value + "'"})
+		e.cuts = append(e.cuts, cut{from: at, to: at, with: " '" + value + "'"})
 		return
 	}
-	e.cuts = append(e.cuts, cut{s.args[1].pos, s.args[1].end, "'" + value + "'"})
+	e.cuts = append(e.cuts, cut{from: s.args[1].pos, to: s.args[1].end, with: "'" + value + "'"})
 }
 
 // add writes one more statement at the end of a section.
@@ -141,12 +143,12 @@ func (e *edit) add(b *block, keyword, option, value string) {
 // insert writes a line behind a statement's.
 func (e *edit) insert(behind statement, line string) {
 	at := behind.end + 1 // newEdit made sure of a line end
-	e.cuts = append(e.cuts, cut{at, at, line + e.eol})
+	e.cuts = append(e.cuts, cut{from: at, to: at, with: line + e.eol})
 }
 
 // remove takes a statement away, with its line.
 func (e *edit) remove(s statement) {
-	e.cuts = append(e.cuts, cut{e.lineStart(s), s.end + 1, ""})
+	e.cuts = append(e.cuts, cut{from: e.lineStart(s), to: s.end + 1})
 }
 
 func (e *edit) lineStart(s statement) int { return strings.LastIndexByte(e.text[:s.pos], '\n') + 1 }
@@ -173,7 +175,7 @@ func (e *edit) setList(b *block, list string, values []string) {
 	for _, s := range there {
 		// "option" is a list of one element: it must become a list for more.
 		if s.keyword == "option" && len(values) > 1 {
-			e.cuts = append(e.cuts, cut{s.pos, s.keywordEnd, "list"})
+			e.cuts = append(e.cuts, cut{from: s.pos, to: s.keywordEnd, with: "list"})
 		}
 		switch {
 		case slices.Contains(values, s.value()):
@@ -204,7 +206,7 @@ func (e *edit) append(typ, name string, lines ...string) {
 	for _, line := range lines {
 		b.WriteString("\t" + line + e.eol)
 	}
-	e.cuts = append(e.cuts, cut{len(e.text), len(e.text), b.String()})
+	e.cuts = append(e.cuts, cut{from: len(e.text), to: len(e.text), with: b.String()})
 }
 
 // result is the file with all changes.

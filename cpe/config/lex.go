@@ -3,10 +3,13 @@ package config
 import (
 	"fmt"
 	"strings"
+
+	"tandem/shared/nocmp"
 )
 
 // word is one argument of a statement, quotes and escapes resolved.
 type word struct {
+	_        nocmp.Field
 	text     string
 	line     int // where it begins
 	pos, end int // its bytes in the file, quotes included

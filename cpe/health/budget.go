@@ -12,6 +12,7 @@ import (
 	"tandem/cpe/uplink"
 	"tandem/shared/durable"
 	"tandem/shared/logline"
+	"tandem/shared/nocmp"
 )
 
 // Budget is what probes may cost on metered lines: 1 MB a month each, whatever
@@ -36,6 +37,7 @@ type Budget struct {
 
 // account is a line's, in bytes.
 type account struct {
+	_    nocmp.Field
 	left int64     // as the file has it
 	at   time.Time // until when left was added to; zero: never
 	hand int64     // drawn and not spent

@@ -8,6 +8,7 @@ import (
 	"tandem/cpe/flows"
 	"tandem/cpe/uplink"
 	"tandem/shared/mptcp"
+	"tandem/shared/nocmp"
 )
 
 // PathManager is the part of [mptcp.PathManager] needed here.
@@ -39,6 +40,7 @@ type record struct {
 
 // leg is a subflow, or the wish for one, from one local address.
 type leg struct {
+	_         nocmp.Field
 	wasBackup bool      // as last told to the kernel
 	told      bool      // since the subflow is there
 	tried     time.Time // to make it

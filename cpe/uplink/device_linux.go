@@ -9,6 +9,8 @@ import (
 
 	"github.com/vishvananda/netlink/nl"
 	"golang.org/x/sys/unix"
+
+	"tandem/shared/nocmp"
 )
 
 // The kernel's view of devices and addresses, through netlink's nl: netlink's
@@ -24,6 +26,7 @@ type device struct {
 
 // address is one address of a device.
 type address struct {
+	_      nocmp.Field
 	device int // its index
 	ip     netip.Addr
 	length int    // of the network that is on the link; all bits where a peer is

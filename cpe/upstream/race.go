@@ -8,6 +8,7 @@ import (
 
 	"tandem/cpe/config"
 	"tandem/cpe/uplink"
+	"tandem/shared/nocmp"
 	"tandem/shared/relay"
 )
 
@@ -26,6 +27,7 @@ func spares(mode config.Mode, line uplink.WAN) bool {
 
 // finish is how one connection of a race came in.
 type finish struct {
+	_       nocmp.Field
 	entrant int
 	conn    *relay.Socket
 	err     error
@@ -90,7 +92,7 @@ func (a *Attempt) race(ctx context.Context, until time.Time, request []byte) (*r
 	}
 	for i, t := range timers {
 		if t.Stop() {
-			came[i] = &finish{i, nil, errNotBegun}
+			came[i] = &finish{entrant: i, err: errNotBegun}
 		}
 	}
 	for missing := true; missing; {

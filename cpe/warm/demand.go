@@ -2,6 +2,8 @@ package warm
 
 import (
 	"time"
+
+	"tandem/shared/nocmp"
 )
 
 const (
@@ -15,6 +17,7 @@ const (
 
 // demand follows how many flows come within a burst.
 type demand struct {
+	_     nocmp.Field
 	since time.Time // begin of the present burst
 	count int
 	peak  float64

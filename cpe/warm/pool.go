@@ -8,6 +8,7 @@ import (
 	"sync"
 	"time"
 
+	"tandem/shared/nocmp"
 	"tandem/shared/park"
 	"tandem/shared/relay"
 	"tandem/shared/wrapped"
@@ -23,6 +24,7 @@ type Route struct {
 
 // Conn is a connection in the pool.
 type Conn struct {
+	_ nocmp.Field
 	*relay.Socket
 	Route Route
 	// Note is the opener's own.

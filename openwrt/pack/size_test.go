@@ -9,9 +9,9 @@ import (
 )
 
 // What a router's flash must hold: the program, and the program in squashfs or
-// in a package, both of which compress about as xz does. The aim is 4.0 MB.
+// in a package, both of which compress about as xz does.
 const (
-	maxProgram = 4_020_000
+	maxProgram = 4_000_000
 	maxXZ      = 1_200_000
 )
 

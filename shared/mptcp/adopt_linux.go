@@ -66,17 +66,17 @@ func (lc *ListenConfig) adopt(file *os.File) (*net.TCPListener, error) {
 // settableLater are the options that a listening socket still takes.
 func (lc *ListenConfig) settableLater() (options []setOption) {
 	// Linux hands these down to accepted sockets, MPTCP or not.
-	options = append(options, setOption{"TCP_NODELAY", unix.IPPROTO_TCP, unix.TCP_NODELAY, 1})
+	options = append(options, setOption{name: "TCP_NODELAY", level: unix.IPPROTO_TCP, option: unix.TCP_NODELAY, value: 1})
 	if lc.KeepAlive.Enable {
 		options = append(options, keepAlive(lc.KeepAlive)...)
 	}
 	if lc.Mark != 0 {
-		options = append(options, setOption{"SO_MARK", unix.SOL_SOCKET, unix.SO_MARK, int(lc.Mark)})
+		options = append(options, setOption{name: "SO_MARK", level: unix.SOL_SOCKET, option: unix.SO_MARK, value: int(lc.Mark)})
 	}
 	if lc.FastOpen > 0 {
-		options = append(options, setOption{"TCP_FASTOPEN", unix.IPPROTO_TCP, unix.TCP_FASTOPEN, lc.FastOpen})
+		options = append(options, setOption{name: "TCP_FASTOPEN", level: unix.IPPROTO_TCP, option: unix.TCP_FASTOPEN, value: lc.FastOpen})
 		if lc.NoCookie {
-			options = append(options, setOption{"TCP_FASTOPEN_NO_COOKIE", unix.IPPROTO_TCP, unix.TCP_FASTOPEN_NO_COOKIE, 1})
+			options = append(options, setOption{name: "TCP_FASTOPEN_NO_COOKIE", level: unix.IPPROTO_TCP, option: unix.TCP_FASTOPEN_NO_COOKIE, value: 1})
 		}
 	}
 	return options

@@ -165,12 +165,12 @@ func (d *Dialer) open(family int, synData bool) (int, error) {
 }
 
 func (d *Dialer) prepare(fd int, synData bool) error {
-	options := append(make([]setOption, 0, 8), setOption{"TCP_NODELAY", unix.IPPROTO_TCP, unix.TCP_NODELAY, 1})
+	options := append(make([]setOption, 0, 8), setOption{name: "TCP_NODELAY", level: unix.IPPROTO_TCP, option: unix.TCP_NODELAY, value: 1})
 	if d.KeepAlive.Enable {
 		options = append(options, keepAlive(d.KeepAlive)...)
 	}
 	if d.Mark != 0 {
-		options = append(options, setOption{"SO_MARK", unix.SOL_SOCKET, unix.SO_MARK, int(d.Mark)})
+		options = append(options, setOption{name: "SO_MARK", level: unix.SOL_SOCKET, option: unix.SO_MARK, value: int(d.Mark)})
 	}
 	if err := setAll(fd, options); err != nil {
 		return err

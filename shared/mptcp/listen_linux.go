@@ -124,9 +124,9 @@ func (lc *ListenConfig) bind(fd int, sa *address) error {
 }
 
 func (lc *ListenConfig) options(family int) []setOption {
-	options := []setOption{{"SO_REUSEADDR", unix.SOL_SOCKET, unix.SO_REUSEADDR, 1}}
+	options := []setOption{{name: "SO_REUSEADDR", level: unix.SOL_SOCKET, option: unix.SO_REUSEADDR, value: 1}}
 	add := func(name string, level, option, value int) {
-		options = append(options, setOption{name, level, option, value})
+		options = append(options, setOption{name: name, level: level, option: option, value: value})
 	}
 	if lc.ReusePort {
 		add("SO_REUSEPORT", unix.SOL_SOCKET, unix.SO_REUSEPORT, 1)

@@ -10,6 +10,8 @@ import (
 	"unsafe"
 
 	"golang.org/x/sys/unix"
+
+	"tandem/shared/nocmp"
 )
 
 // getsockopt reads an option into *v and returns how many bytes the kernel
@@ -44,6 +46,7 @@ func control(c syscall.Conn, f func(fd uintptr) error) error {
 
 // setOption is one socket option to be set, with its name for the error.
 type setOption struct {
+	_             nocmp.Field
 	name          string
 	level, option int
 	value         int
@@ -61,10 +64,10 @@ func setAll(fd int, options []setOption) error {
 // keepAlive are the options of [net.KeepAliveConfig] where it is enabled.
 func keepAlive(c net.KeepAliveConfig) []setOption {
 	return []setOption{
-		{"SO_KEEPALIVE", unix.SOL_SOCKET, unix.SO_KEEPALIVE, 1},
-		{"TCP_KEEPIDLE", unix.IPPROTO_TCP, unix.TCP_KEEPIDLE, int(c.Idle / time.Second)},
-		{"TCP_KEEPINTVL", unix.IPPROTO_TCP, unix.TCP_KEEPINTVL, int(c.Interval / time.Second)},
-		{"TCP_KEEPCNT", unix.IPPROTO_TCP, unix.TCP_KEEPCNT, c.Count},
+		{name: "SO_KEEPALIVE", level: unix.SOL_SOCKET, option: unix.SO_KEEPALIVE, value: 1},
+		{name: "TCP_KEEPIDLE", level: unix.IPPROTO_TCP, option: unix.TCP_KEEPIDLE, value: int(c.Idle / time.Second)},
+		{name: "TCP_KEEPINTVL", level: unix.IPPROTO_TCP, option: unix.TCP_KEEPINTVL, value: int(c.Interval / time.Second)},
+		{name: "TCP_KEEPCNT", level: unix.IPPROTO_TCP, option: unix.TCP_KEEPCNT, value: c.Count},
 	}
 }
 
