@@ -21,8 +21,9 @@ var small = []string{
 	"-gcflags=tandem/cpe=", "-gcflags=tandem/cpe/intercept=", "-gcflags=tandem/cpe/policy=",
 	"-gcflags=tandem/cpe/uplink=", "-gcflags=tandem/cpe/upstream=",
 	"-gcflags=tandem/shared/control=", "-gcflags=tandem/shared/flight=", "-gcflags=tandem/shared/mptcp=",
-	"-gcflags=encoding/base64=", "-gcflags=internal/filepathlite=", "-gcflags=internal/fmtsort=", "-gcflags=internal/strconv=",
-	"-gcflags=io/fs=", "-gcflags=os/signal=", "-gcflags=sort=",
+	"-gcflags=bytes=", "-gcflags=context=", "-gcflags=encoding/base64=", "-gcflags=internal/bisect=",
+	"-gcflags=internal/filepathlite=", "-gcflags=internal/fmtsort=", "-gcflags=internal/strconv=",
+	"-gcflags=internal/testlog=", "-gcflags=io/fs=", "-gcflags=math=", "-gcflags=os/signal=", "-gcflags=sort=",
 }
 
 // olderGC names the garbage collector of Go 1.25, which is 28 kB smaller than
