@@ -27,8 +27,9 @@ type direction struct {
 	learnt   float64       // as shown while packets waited; 0: not yet
 	over     time.Duration // for how long the rate has been higher
 	waits    []time.Duration
-	shown    time.Time // when there were such
-	queueing bool      // packets wait
+	shown    time.Time     // when there were such
+	queueing bool          // packets wait
+	queued   time.Duration // for how long they have
 }
 
 // reading is a counter at a time.
@@ -97,12 +98,13 @@ func (d *direction) follow(now time.Time, bytes uint64) {
 }
 
 // backlog is how long the line would carry what waits to be sent at least where
-// the line is what it waits for, and not a pause of the sender.
+// the line is what it waits for, and not a pause of the sender. So it is, too,
+// where the socket takes no more: its buffer may be smaller than that.
 const backlog = 100 * time.Millisecond
 
 // sample books what a subflow shows that carried up and down bytes since it was
-// last looked at, and has unsent bytes behind it.
-func (l *load) sample(s mptcp.Subflow, up, down, unsent uint64) {
+// last looked at, and has unsent bytes behind it, in a buffer that is full or not.
+func (l *load) sample(s mptcp.Subflow, up, down, unsent uint64, full bool) {
 	for _, rtt := range []time.Duration{s.MinRTT, s.RTT} {
 		if rtt > 0 && (l.base == 0 || rtt < l.base) {
 			l.base = rtt
@@ -110,14 +112,16 @@ func (l *load) sample(s mptcp.Subflow, up, down, unsent uint64) {
 	}
 	// The sender of the bytes knows the round trip by their acknowledgements;
 	// the receiver by the echoes of its time stamps.
-	const matters = 16 << 10
+	const matters, little = 16 << 10, 4 << 10
+	// A flow that wants more tells even when others leave it little.
+	wants := full || float64(unsent) >= max(matters, l.up.rate/8*backlog.Seconds())
 	switch {
 	case down > up && down >= matters && s.ReceiveRTT > 0:
 		l.down.waits = append(l.down.waits, s.ReceiveRTT)
-	case up > down && up >= matters && float64(unsent) < max(matters, l.up.rate/8*backlog.Seconds()):
-		l.up.waits = append(l.up.waits, l.base) // a busy processor delays, too
-	case up > down && up >= matters:
+	case up > down && up >= little && wants:
 		l.up.waits = append(l.up.waits, s.RTT)
+	case up > down && up >= matters:
+		l.up.waits = append(l.up.waits, l.base) // a busy processor delays, too
 	}
 }
 
@@ -134,12 +138,17 @@ func (l *load) judge(now time.Time, dt time.Duration) {
 // watch notes whether packets wait, and learns from it what the line can carry.
 func (d *direction) watch(now time.Time, dt, base time.Duration) {
 	if len(d.waits) == 0 || base == 0 {
-		d.queueing = d.queueing && now.Sub(d.shown) < shownFor
+		if d.queueing = d.queueing && now.Sub(d.shown) < shownFor; !d.queueing {
+			d.queued = 0
+		}
 		return
 	}
 	d.shown = now
 	order.Slice(d.waits, func(i, j int) bool { return d.waits[i] < d.waits[j] })
 	d.queueing = d.waits[len(d.waits)/2]-base >= max(queueLeast, base/3)
+	if d.queued += dt; !d.queueing {
+		d.queued = 0
+	}
 	if d.over += dt; d.rate <= 1.05*d.learnt {
 		d.over = 0
 	}
@@ -147,7 +156,11 @@ func (d *direction) watch(now time.Time, dt, base time.Duration) {
 	case d.learnt == 0 && d.queueing, d.learnt > 0 && d.over >= believed:
 		d.learnt = d.rate
 	case d.queueing && d.over == 0: // the line may have become slower, or is a little faster
-		d.learnt += (d.rate - d.learnt) * min(1, dt.Seconds()/5)
+		slowly := 5.0             // s
+		if d.queued >= rateTime { // all of what the rate is the mean of had to wait
+			slowly = 0.5
+		}
+		d.learnt += (d.rate - d.learnt) * min(1, dt.Seconds()/slowly)
 	}
 }
 

@@ -41,7 +41,7 @@ func (r *road) drive(d time.Duration, demand, share float64) (changes int) {
 		for i, l := range []*load{&r.dsl, &r.lte} {
 			l.count(r.now, r.wans[i], r.count[i])
 		}
-		r.dsl.sample(s, 0, uint64(first/8*tick.Seconds()), 0)
+		r.dsl.sample(s, 0, uint64(first/8*tick.Seconds()), 0, false)
 		r.dsl.judge(r.now, tick)
 		r.lte.judge(r.now, tick)
 		if r.spill.step(r.now, tick, []*load{&r.dsl, &r.lte}) {

@@ -18,6 +18,17 @@ func Unsent(c syscall.Conn) (n int, err error) {
 	return n, err
 }
 
+// Full tells whether a connection takes no more bytes at present.
+func Full(c syscall.Conn) (full bool) {
+	err := control(c, func(fd uintptr) error {
+		look := unix.PollFd{Fd: int32(fd), Events: unix.POLLOUT}
+		poll(&look)
+		full = look.Revents&unix.POLLOUT == 0
+		return nil
+	})
+	return full && err == nil
+}
+
 // Push has the kernel try to send what is [Unsent].
 //
 // It tries when something is written and when an acknowledgement comes. What

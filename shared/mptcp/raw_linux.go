@@ -90,7 +90,12 @@ func bind(fd int, to *address) error {
 // socket. (SIOCINQ says 1 of one that has failed.)
 func HasBytes(fd int) bool {
 	look := unix.PollFd{Fd: int32(fd), Events: unix.POLLIN | unix.POLLRDHUP}
+	poll(&look)
+	return look.Revents == unix.POLLIN
+}
+
+// poll asks without waiting.
+func poll(look *unix.PollFd) {
 	var now [2]uint64 // the time to wait, however wide the kernel's is
-	n, _, _ := unix.RawSyscall6(unix.SYS_PPOLL, uintptr(unsafe.Pointer(&look)), 1, uintptr(unsafe.Pointer(&now)), 0, 0, 0)
-	return int(n) == 1 && look.Revents == unix.POLLIN
+	_, _, _ = unix.RawSyscall6(unix.SYS_PPOLL, uintptr(unsafe.Pointer(look)), 1, uintptr(unsafe.Pointer(&now)), 0, 0, 0)
 }
