@@ -160,6 +160,15 @@ func (l *line) deadEvery(now time.Time) time.Duration {
 	return deadProbe
 }
 
+// deadRest is when to look at a dead line again.
+func (l *line) deadRest(now time.Time) time.Duration {
+	every := l.deadEvery(now)
+	if left := every - now.Sub(l.asked); left > 0 {
+		return max(left, busyTick)
+	}
+	return every // it is asked now, or cannot pay
+}
+
 // deadPrice is what the next question on a dead line costs. One that came in late
 // was answered by a reset: the next one pays for that.
 func (l *line) deadPrice() int64 {

@@ -122,7 +122,7 @@ func (w *Watch) look(ctx context.Context) (again time.Duration) {
 		case l.busy():
 			again = busyTick
 		case !l.up && l.present: // it is asked often
-			again = min(again, l.deadEvery(now))
+			again = min(again, l.deadRest(now))
 		}
 	}
 	if len(w.Targets()) == 0 {
