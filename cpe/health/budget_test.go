@@ -84,7 +84,7 @@ func TestBudget(t *testing.T) {
 	if !b.Take(uplink.WAN{Name: "dsl"}, 1e9) {
 		t.Error("a line that is not metered pays")
 	}
-	if !b.Take(lte, drawBytes) || !b.Take(lte, drawBytes) || b.Take(lte, 1) {
+	if first, second := b.Take(lte, drawBytes), b.Take(lte, drawBytes); !first || !second || b.Take(lte, 1) {
 		t.Errorf("a new line has not %d bytes", newBytes)
 	}
 	b.Close()

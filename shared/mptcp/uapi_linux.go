@@ -70,10 +70,8 @@ type rawSubflowData struct {
 // rawSockaddr has the size of struct sockaddr_storage.
 type rawSockaddr [128]byte
 
-// rawSubflowAddrs is struct mptcp_subflow_addrs.
-type rawSubflowAddrs struct {
-	local, remote rawSockaddr
-}
+// rawSubflowAddrs is struct mptcp_subflow_addrs: local, remote.
+type rawSubflowAddrs [2]rawSockaddr
 
 // rawSubflowInfo is struct mptcp_subflow_info as a 64-bit kernel has it. A
 // 32-bit kernel puts the addresses at offset 4; see addrsOffset.
