@@ -7,9 +7,10 @@ import (
 	"os"
 	"sync"
 	"syscall"
-	"unsafe"
 
 	"golang.org/x/sys/unix"
+
+	"tandem/shared/epoll"
 )
 
 // Ticket names a parked connection. A ticket is not used twice.
@@ -40,22 +41,11 @@ var ErrClosed = errors.New("park: closed")
 
 // New returns an empty lot. Close it.
 func New[T any]() (*Lot[T], error) {
-	fd, err := unix.EpollCreate1(unix.EPOLL_CLOEXEC)
+	_, file, raw, err := epoll.New("epoll")
 	if err != nil {
-		return nil, os.NewSyscallError("epoll_create1", err)
-	}
-	// An epoll descriptor can itself be waited for: as a non-blocking file it
-	// joins the runtime's poller, so that waiting costs no thread.
-	if err := unix.SetNonblock(fd, true); err != nil {
-		unix.Close(fd)
-		return nil, os.NewSyscallError("fcntl", err)
-	}
-	l := &Lot[T]{epoll: os.NewFile(uintptr(fd), "epoll")}
-	if l.raw, err = l.epoll.SyscallConn(); err != nil {
-		l.epoll.Close()
 		return nil, err
 	}
-	return l, nil
+	return &Lot[T]{epoll: file, raw: raw}, nil
 }
 
 // Park takes conn in. If it is readable already, Run will say so at once.
@@ -124,17 +114,17 @@ func (l *Lot[T]) Run(ctx context.Context, woke func(T)) error {
 	var events [64]unix.EpollEvent
 	for {
 		var n int
-		var failed unix.Errno
+		var failed error
 		err := l.raw.Read(func(fd uintptr) bool {
-			n, failed = pollNow(fd, events[:])
-			return n > 0 || failed != 0 && failed != unix.EINTR
+			n, failed = epoll.Poll(int(fd), events[:])
+			return n > 0 || failed != nil && failed != unix.EINTR
 		})
 		switch {
 		case ctx.Err() != nil, l.isClosed():
 			return nil
 		case err != nil:
 			return err
-		case failed != 0:
+		case failed != nil:
 			return os.NewSyscallError("epoll_wait", failed)
 		}
 		for _, e := range events[:n] {
@@ -177,27 +167,9 @@ func (l *Lot[T]) control(conn syscall.Conn, op int, event *unix.EpollEvent) erro
 	}
 	var result error
 	err = rc.Control(func(fd uintptr) {
-		if cerr := l.raw.Control(func(epoll uintptr) { result = control(epoll, op, fd, event) }); cerr != nil {
+		if cerr := l.raw.Control(func(lot uintptr) { result = epoll.Control(int(lot), op, int(fd), event) }); cerr != nil {
 			result = cerr
 		}
 	})
 	return errors.Join(err, result)
-}
-
-// These calls do not wait, so the scheduler need not know of them.
-
-func control(epoll uintptr, op int, fd uintptr, event *unix.EpollEvent) error {
-	if _, _, errno := unix.RawSyscall6(unix.SYS_EPOLL_CTL, epoll, uintptr(op), fd, uintptr(unsafe.Pointer(event)), 0, 0); errno != 0 {
-		return errno
-	}
-	return nil
-}
-
-// pollNow takes the events there are.
-func pollNow(epoll uintptr, events []unix.EpollEvent) (found int, errno unix.Errno) {
-	n, _, errno := unix.RawSyscall6(unix.SYS_EPOLL_PWAIT, epoll, uintptr(unsafe.Pointer(&events[0])), uintptr(len(events)), 0, 0, 0)
-	if errno != 0 {
-		return 0, errno
-	}
-	return int(n), 0
 }

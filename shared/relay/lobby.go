@@ -7,6 +7,8 @@ import (
 	"syscall"
 
 	"golang.org/x/sys/unix"
+
+	"tandem/shared/epoll"
 )
 
 // lobby has the sockets that no flow has taken and for which somebody has waited,
@@ -24,7 +26,7 @@ type lobby struct {
 }
 
 func newLobby() (*lobby, error) {
-	fd, file, waiter, err := newEpoll("lobby")
+	fd, file, waiter, err := epoll.New("lobby")
 	if err != nil {
 		return nil, err
 	}
@@ -57,7 +59,7 @@ func (l *lobby) tell(s *Socket, events uint32) error {
 
 func (s *Socket) hear(operation int, events uint32) error {
 	event := unix.EpollEvent{Events: told | events, Fd: s.ticket.slot, Pad: int32(s.ticket.generation)}
-	err := epollControl(s.lobby.epoll, operation, s.fd, &event)
+	err := epoll.Control(s.lobby.epoll, operation, s.fd, &event)
 	if err == nil {
 		s.told = events
 	}
@@ -79,7 +81,7 @@ func (l *lobby) forget(s *Socket) {
 // leave is for a socket that goes elsewhere.
 func (l *lobby) leave(s *Socket) {
 	l.forget(s)
-	_ = epollControl(l.epoll, unix.EPOLL_CTL_DEL, s.fd, &unix.EpollEvent{})
+	_ = epoll.Control(l.epoll, unix.EPOLL_CTL_DEL, s.fd, &unix.EpollEvent{})
 }
 
 // run tells sockets what has happened, until the lobby is closed.
@@ -88,7 +90,7 @@ func (l *lobby) run() {
 	var sockets [128]*Socket
 	found := 0
 	look := func(uintptr) bool {
-		found = pollNow(l.epoll, events[:])
+		found, _ = epoll.Poll(l.epoll, events[:])
 		return found > 0
 	}
 	for l.waiter.Read(look) == nil {

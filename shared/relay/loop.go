@@ -8,6 +8,8 @@ import (
 	"unsafe"
 
 	"golang.org/x/sys/unix"
+
+	"tandem/shared/epoll"
 )
 
 // loop owns flows and gives their directions turns. What is not guarded by mu
@@ -62,7 +64,7 @@ type ready struct {
 }
 
 func newLoop(e *Engine) (*loop, error) {
-	fd, file, waiter, err := newEpoll("relay")
+	fd, file, waiter, err := epoll.New("relay")
 	if err != nil {
 		return nil, err
 	}
@@ -81,7 +83,7 @@ const (
 
 func (l *loop) control(op, fd int, events uint32, e unix.EpollEvent) error {
 	e.Events = events
-	return epollControl(l.epoll, op, fd, &e)
+	return epoll.Control(l.epoll, op, fd, &e)
 }
 
 func (f *Flow) event(g *leg) unix.EpollEvent {
