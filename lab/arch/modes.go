@@ -12,6 +12,8 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	labnet "tandem/lab/net"
 )
 
 // shown is what a guest's kernel makes of the modes that steer flows.
@@ -238,30 +240,13 @@ func (w *wire) run() {
 		tcp := p[int(p[0]&15)*4:]
 		from := binary.BigEndian.Uint16(tcp)
 		if tcp[13]&2 != 0 { // a SYN
-			w.asks[from] = !offersMPTCP(tcp)
+			w.asks[from] = !labnet.OffersMPTCP(p)
 		}
 		if !w.asks[from] {
 			w.packets.Add(1)
 			w.last.Store(time.Now().UnixNano())
 		}
 	}
-}
-
-// offersMPTCP tells whether a TCP header has an option of MPTCP.
-func offersMPTCP(tcp []byte) bool {
-	for o := tcp[20:min(len(tcp), int(tcp[12]>>4)*4)]; len(o) > 1 && o[0] != 0; {
-		switch {
-		case o[0] == 30:
-			return true
-		case o[0] == 1:
-			o = o[1:]
-		case int(o[1]) < 2 || int(o[1]) > len(o):
-			return false
-		default:
-			o = o[o[1]:]
-		}
-	}
-	return false
 }
 
 // quiet waits until the line has carried nothing for 3 s, and returns after which

@@ -15,6 +15,8 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	labnet "tandem/lab/net"
 )
 
 // The server speaks a protocol of 9 bytes: the direction and a length. What is
@@ -263,8 +265,7 @@ func (n *network) count(fd int) {
 		if err != nil || k == 0 {
 			return
 		}
-		payload, mpCapable := synOf(buf[:k])
-		if mpCapable {
+		if port, payload, ok := labnet.Opening(buf[:k]); ok && port == 5124 {
 			n.opened.Add(1)
 			if payload > 0 {
 				n.withData.Add(1)
@@ -275,38 +276,3 @@ func (n *network) count(fd int) {
 
 func (n *network) syns() int        { return int(n.opened.Load()) }
 func (n *network) synPayloads() int { return int(n.withData.Load()) }
-
-// synOf says whether an IPv4 packet is a SYN with MP_CAPABLE to port 5124, and
-// how many bytes of data it carries.
-func synOf(p []byte) (payload int, mpCapable bool) {
-	if len(p) < 40 || p[0]>>4 != 4 || p[9] != unix.IPPROTO_TCP {
-		return 0, false
-	}
-	ihl, total := int(p[0]&15)*4, int(binary.BigEndian.Uint16(p[2:]))
-	if len(p) < total || total < ihl+20 {
-		return 0, false
-	}
-	t := p[ihl:total]
-	offset := int(t[12]>>4) * 4
-	const syn, ack = 2, 16
-	if t[13]&(syn|ack) != syn || binary.BigEndian.Uint16(t[2:]) != 5124 || offset < 20 || offset > len(t) {
-		return 0, false
-	}
-	for o := t[20:offset]; len(o) > 0; {
-		if o[0] == 0 {
-			break
-		}
-		if o[0] == 1 {
-			o = o[1:]
-			continue
-		}
-		if len(o) < 3 || o[1] < 2 || int(o[1]) > len(o) {
-			break
-		}
-		if o[0] == 30 && o[2]>>4 == 0 { // MPTCP, MP_CAPABLE
-			return len(t) - offset, true
-		}
-		o = o[o[1]:]
-	}
-	return 0, false
-}

@@ -63,7 +63,7 @@ func (s *standby) carried() (w wired) {
 		from, to, flags := binary.BigEndian.Uint16(tcp), binary.BigEndian.Uint16(tcp[2:]), tcp[13]
 		const syn, ack = 2, 16
 		if to == 5124 && flags&(syn|ack) == syn {
-			if asks[from] = !offersMPTCP(tcp); asks[from] {
+			if asks[from] = !labnet.OffersMPTCP(p); asks[from] {
 				w.questions++
 			}
 		}
@@ -74,23 +74,6 @@ func (s *standby) carried() (w wired) {
 		}
 	}
 	return w
-}
-
-// offersMPTCP tells whether a TCP header has an option of MPTCP.
-func offersMPTCP(tcp []byte) bool {
-	for o := tcp[20 : tcp[12]>>4*4]; len(o) > 1 && o[0] != 0; {
-		switch {
-		case o[0] == 30:
-			return true
-		case o[0] == 1:
-			o = o[1:]
-		case int(o[1]) < 2 || int(o[1]) > len(o):
-			return false
-		default:
-			o = o[o[1]:]
-		}
-	}
-	return false
 }
 
 // left is what the daemon's account has for the line, which is in its file when it

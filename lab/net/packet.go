@@ -89,6 +89,25 @@ func nextMPTCP(opts []byte, from int) (start, end int, ok bool) {
 	return 0, 0, false
 }
 
+// OffersMPTCP tells whether an IP packet is a TCP segment with an MPTCP option.
+func OffersMPTCP(pkt []byte) bool {
+	p, ok := parseTCP(pkt)
+	if ok {
+		_, _, ok = nextMPTCP(p.options(), 0)
+	}
+	return ok
+}
+
+// Opening tells whether an IP packet is a SYN with MP_CAPABLE, to which port, and
+// how many bytes of data it carries.
+func Opening(pkt []byte) (port uint16, payload int, ok bool) {
+	p, ok := parseTCP(pkt)
+	if !ok || !p.isSYN() || !p.hasSubtype(subtypeCapable) {
+		return 0, 0, false
+	}
+	return binary.BigEndian.Uint16(p.ip[p.start+2:]), len(p.ip) - p.payload, true
+}
+
 // hasSubtype reports an MPTCP option of the given subtype.
 func (p tcpPacket) hasSubtype(subtype byte) bool {
 	opts := p.options()
