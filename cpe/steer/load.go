@@ -28,8 +28,7 @@ type direction struct {
 	over     time.Duration // for how long the rate has been higher
 	waits    []time.Duration
 	shown    time.Time     // when there were such
-	queueing bool          // packets wait
-	queued   time.Duration // for how long they have
+	queueing time.Duration // for how long packets have waited; 0: they do not
 }
 
 // reading is a counter at a time.
@@ -138,26 +137,25 @@ func (l *load) judge(now time.Time, dt time.Duration) {
 // watch notes whether packets wait, and learns from it what the line can carry.
 func (d *direction) watch(now time.Time, dt, base time.Duration) {
 	if len(d.waits) == 0 || base == 0 {
-		if d.queueing = d.queueing && now.Sub(d.shown) < shownFor; !d.queueing {
-			d.queued = 0
+		if now.Sub(d.shown) >= shownFor {
+			d.queueing = 0
 		}
 		return
 	}
 	d.shown = now
 	order.Slice(d.waits, func(i, j int) bool { return d.waits[i] < d.waits[j] })
-	d.queueing = d.waits[len(d.waits)/2]-base >= max(queueLeast, base/3)
-	if d.queued += dt; !d.queueing {
-		d.queued = 0
+	if d.queueing += dt; d.waits[len(d.waits)/2]-base < max(queueLeast, base/3) {
+		d.queueing = 0
 	}
 	if d.over += dt; d.rate <= 1.05*d.learnt {
 		d.over = 0
 	}
 	switch {
-	case d.learnt == 0 && d.queueing, d.learnt > 0 && d.over >= believed:
+	case d.learnt == 0 && d.queueing > 0, d.learnt > 0 && d.over >= believed:
 		d.learnt = d.rate
-	case d.queueing && d.over == 0: // the line may have become slower, or is a little faster
-		slowly := 5.0             // s
-		if d.queued >= rateTime { // all of what the rate is the mean of had to wait
+	case d.queueing > 0 && d.over == 0: // the line may have become slower, or is a little faster
+		slowly := 5.0               // s
+		if d.queueing >= rateTime { // all of what the rate is the mean of had to wait
 			slowly = 0.5
 		}
 		d.learnt += (d.rate - d.learnt) * min(1, dt.Seconds()/slowly)
@@ -171,7 +169,7 @@ func (d *direction) weigh(dt time.Duration) {
 	switch {
 	case d.told > 0 && d.rate >= 0.95*d.told:
 		d.full = fullFor
-	case d.queueing && d.rate >= 0.75*d.capacity():
+	case d.queueing > 0 && d.rate >= 0.75*d.capacity():
 		d.full = min(d.full+dt, fullFor)
 	default:
 		d.full = max(0, d.full-dt/2)

@@ -220,14 +220,15 @@ func (s *Steerer) look(r *record, now time.Time) []mptcp.Subflow {
 	if err != nil {
 		return nil
 	}
-	full := mptcp.Full(r.flow.Upstream())
 	for _, f := range subflows {
 		name, ok := s.Lines.LineOf(f.Local.Addr())
 		if !ok || f.State != mptcp.StateEstablished {
 			continue
 		}
 		l := r.legOf(f.Local.Addr())
-		s.load(name).sample(f, f.BytesAcked-min(l.up, f.BytesAcked), f.BytesReceived-min(l.down, f.BytesReceived), uint64(unsent)+uint64(f.NotSent), full)
+		up, down := f.BytesAcked-min(l.up, f.BytesAcked), f.BytesReceived-min(l.down, f.BytesReceived)
+		full := up > down && mptcp.Full(r.flow.Upstream())
+		s.load(name).sample(f, up, down, uint64(unsent)+uint64(f.NotSent), full)
 		if l.up != f.BytesAcked || l.down != f.BytesReceived {
 			l.up, l.down, l.carried = f.BytesAcked, f.BytesReceived, now
 		}
