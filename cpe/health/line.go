@@ -146,14 +146,20 @@ func (l *line) lostEvery(now time.Time) time.Duration {
 	if l.wan.Metered {
 		most = lostProbeMetered
 	}
-	return min(max(lostProbe, now.Sub(l.moving)/8), most)
+	return share(now.Sub(l.moving), 8, lostProbe, most)
+}
+
+// share is how far apart questions are that come in proportion to how long an
+// answer has been missing.
+func share(missing, part, least, most time.Duration) time.Duration {
+	return min(max(least, missing/part), most)
 }
 
 // deadEvery is how often a dead line is asked.
 func (l *line) deadEvery(now time.Time) time.Duration {
 	switch {
 	case l.wan.Metered:
-		return min(max(deadProbe, now.Sub(l.since)/deadShare), deadProbeMetered)
+		return share(now.Sub(l.since), deadShare, deadProbe, deadProbeMetered)
 	case now.Sub(l.moving) > deadLate:
 		return deadProbeLate
 	}
@@ -238,8 +244,8 @@ func (l *line) recalls(now, moved time.Time) (answers, holds bool) {
 	if l.mute.IsZero() {
 		return true, false
 	}
-	most := min(max(lostProbe, now.Sub(l.mute)/8), lostProbeMetered)
-	return false, now.Sub(l.tried) < most && !moved.After(l.tried)
+	every := share(now.Sub(l.mute), 8, lostProbe, lostProbeMetered)
+	return false, now.Sub(l.tried) < every && !moved.After(l.tried)
 }
 
 // unanswered books a question without an answer.
