@@ -107,9 +107,9 @@ func (s *server) handle(ctx context.Context, cpe *relay.Socket, entered *pending
 	said := len(early)
 	x := s.exchanges.begin(proof, said)
 	defer s.exchanges.end(x)
-	inSYN, met := false, true
+	inSYN, halfOpen := false, false
 	if !parked {
-		inSYN, met, _ = mptcp.Handshake(cpe)
+		inSYN, halfOpen, _ = mptcp.Handshake(cpe)
 	}
 	if !inSYN {
 		// The CPE sends a request again when its connection ends without an
@@ -123,7 +123,7 @@ func (s *server) handle(ctx context.Context, cpe *relay.Socket, entered *pending
 		client.limits.Release(false)
 		account.Fail()
 		s.counters.failed.Add(1)
-		s.unreachable(ctx, x, cpe, inSYN && !met, client, proof, dst, err)
+		s.unreachable(ctx, x, cpe, halfOpen, client, proof, dst, err)
 		return
 	}
 	client.limits.Connected()
@@ -132,7 +132,7 @@ func (s *server) handle(ctx context.Context, cpe *relay.Socket, entered *pending
 	s.counters.relayed.Add(1)
 	account.Open()
 	ended := func() { binding.End(); client.limits.Release(true) }
-	cpe, moved, err := s.hand(ctx, x, cpe, inSYN && !met, server, sign(proof, convert.AppendSuccess(nil)), later)
+	cpe, moved, err := s.hand(ctx, x, cpe, halfOpen, server, sign(proof, convert.AppendSuccess(nil)), later)
 	if err != nil {
 		account.Close(0, int64(moved))
 		_ = server.Reset()

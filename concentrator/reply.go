@@ -13,7 +13,7 @@ import (
 // they must not be written before the handshake is complete: the kernel would
 // keep them for ever (Linux 6.12 to 7.3, see mptcp.Established).
 func (s *server) answer(ctx context.Context, cpe *relay.Socket, message []byte) error {
-	if inSYN, met, _ := mptcp.Handshake(cpe); inSYN && !met {
+	if _, halfOpen, _ := mptcp.Handshake(cpe); halfOpen {
 		if err := s.handshake(ctx, nil, cpe); err != nil {
 			return err
 		}

@@ -167,7 +167,7 @@ func (s *server) blame(set *settings, cpe *relay.Socket, source netip.Addr) {
 	if set.covers(source) {
 		return
 	}
-	if inSYN, whole, _ := mptcp.Handshake(cpe); inSYN && !whole {
+	if _, halfOpen, _ := mptcp.Handshake(cpe); halfOpen {
 		return
 	}
 	s.front.Failed(household(source))

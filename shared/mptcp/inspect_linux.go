@@ -110,10 +110,10 @@ func AllThere(c syscall.Conn) (there bool, err error) {
 		return false, err
 	}
 	err = control(c, func(fd uintptr) error {
-		look := []unix.PollFd{{Fd: int32(fd), Events: unix.POLLRDHUP}}
-		_, err := unix.Poll(look, 0)
-		there = look[0].Revents&unix.POLLRDHUP != 0
-		return err
+		look := unix.PollFd{Fd: int32(fd), Events: unix.POLLRDHUP}
+		poll(&look)
+		there = look.Revents&unix.POLLRDHUP != 0
+		return nil
 	})
 	return there, err
 }
@@ -126,14 +126,15 @@ func SynDataAcked(c syscall.Conn) (bool, error) {
 	return err == nil && info.inSYN(), err
 }
 
-// Handshake is [SynDataAcked] and [Established] by one look.
-func Handshake(c syscall.Conn) (inSYN, complete bool, err error) {
+// Handshake is [SynDataAcked] and, of a connection whose SYN had data, whether it is
+// not yet [Established], by one look.
+func Handshake(c syscall.Conn) (inSYN, halfOpen bool, err error) {
 	info, err := firstSubflow(c)
-	if err != nil {
+	if err != nil || !info.inSYN() {
 		return false, false, err
 	}
-	complete, err = info.established(c)
-	return info.inSYN(), complete, err
+	complete, err := info.established(c)
+	return true, !complete, err
 }
 
 // Opening is how a connection has begun that offered data in its SYN.
