@@ -79,8 +79,12 @@ func (p *proxy) endOrphans(ctx context.Context) error {
 		}
 		next := map[*flows.Flow]time.Time{}
 		if back || asked {
+			idle := upstream.KeepAlive.Idle
+			if back {
+				idle = signTime
+			}
 			for _, f := range all {
-				askForSign(f, back)
+				keepAlive(f, idle)
 			}
 			asked = back
 		}
@@ -107,22 +111,6 @@ func (p *proxy) endOrphans(ctx context.Context) error {
 		if since = next; from+atATime >= len(all) {
 			last = 0 // from the beginning again
 		}
-	}
-}
-
-// askForSign has the kernel probe a flow's subflows on which nothing was heard for
-// a moment, until it is called with ask false. What is not known at the other end
-// is answered by a reset there.
-func askForSign(f *flows.Flow, ask bool) {
-	if f.Concentrator == "" {
-		return
-	}
-	probes := upstream.KeepAlive
-	if ask {
-		probes.Idle = signTime
-	}
-	if c := f.Upstream(); c != nil {
-		_ = mptcp.SetKeepAlive(c, probes) // or it has ended
 	}
 }
 
